@@ -1,0 +1,156 @@
+// One WebSocket at a time, opened again until the server or the program ends it.
+
+import { backoffMs, orderedMs } from './backoff.js';
+import { isTerminal } from './close-codes.js';
+import { SUBPROTOCOL } from './frames.js';
+
+/** Where a viewer stands, for a screen to show. */
+export type ConnectionState =
+  | { phase: 'connecting' }
+  | { phase: 'live' }
+  | { phase: 'reconnecting'; attempt: number; retryInMs: number; reason: string }
+  | { phase: 'ended'; code: number; reason: string };
+
+/** The part of a browser's WebSocket that is used, so that tests can give their own. */
+export type Socket = Pick<WebSocket, 'readyState' | 'onmessage' | 'onclose' | 'send' | 'close'>;
+
+/** What the connection needs of its surroundings; chance and sockets are parameters. */
+export interface ConnectionEnvironment {
+  openSocket: (url: string, subprotocol: string) => Socket;
+  random: () => number;
+  /** Fires `online` and `offline`; a browser's window. */
+  network: Pick<EventTarget, 'addEventListener' | 'removeEventListener'> | undefined;
+}
+
+interface ConnectionHandlers {
+  url: () => string;
+  onMessage: (data: unknown) => void;
+  onState: (state: ConnectionState) => void;
+}
+
+/** A handshake and hello that take longer are given up. */
+const GREETING_MS_MAX = 10_000;
+/** A connection that lasted this long was a good one: the next loss starts the backoff afresh. */
+const STABLE_MS = 10_000;
+const OPEN = 1;
+const NORMAL_CLOSURE = 1000;
+
+export class Connection {
+  readonly #environment: ConnectionEnvironment;
+  readonly #handlers: ConnectionHandlers;
+  #state: ConnectionState = { phase: 'connecting' };
+  #socket: Socket | undefined;
+  #attempt = 0;
+  #orderedMs: number | undefined;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #greetingTimer: ReturnType<typeof setTimeout> | undefined;
+  #stableTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(environment: ConnectionEnvironment, handlers: ConnectionHandlers) {
+    this.#environment = environment;
+    this.#handlers = handlers;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Starts; the state is reported from here on. */
+  open(): void {
+    this.#environment.network?.addEventListener('online', this.#online);
+    this.#environment.network?.addEventListener('offline', this.#offline);
+    this.#connect();
+  }
+
+  /** The greeting came: the connection is live. */
+  greeted(): void {
+    clearTimeout(this.#greetingTimer);
+    this.#stableTimer = setTimeout(() => (this.#attempt = 0), STABLE_MS);
+    this.#become({ phase: 'live' });
+  }
+
+  /** The server said when to come back after its coming close. */
+  returnIn(reconnectInMs: number): void {
+    this.#orderedMs = orderedMs(reconnectInMs);
+  }
+
+  /** Whether the text was handed to a live socket. */
+  send(text: string): boolean {
+    if (this.#state.phase !== 'live' || this.#socket?.readyState !== OPEN) return false;
+    this.#socket.send(text);
+    return true;
+  }
+
+  /** Ends for good. */
+  close(): void {
+    if (this.#state.phase === 'ended') return;
+    const socket = this.#release();
+    this.#end(NORMAL_CLOSURE, 'closed');
+    socket?.close(NORMAL_CLOSURE);
+  }
+
+  #connect(): void {
+    const socket = this.#environment.openSocket(this.#handlers.url(), SUBPROTOCOL);
+    this.#socket = socket;
+    this.#orderedMs = undefined;
+    this.#become({ phase: 'connecting' });
+    this.#greetingTimer = setTimeout(() => this.#drop('no greeting'), GREETING_MS_MAX);
+    socket.onmessage = ({ data }) => this.#handlers.onMessage(data);
+    socket.onclose = ({ code, reason }) => {
+      this.#release();
+      if (isTerminal(code)) this.#end(code, reason);
+      else this.#retry(reason || `closed with ${code}`);
+    };
+  }
+
+  #retry(reason: string, waitMs?: number): void {
+    const attempt = this.#attempt;
+    const retryInMs = waitMs ?? this.#orderedMs ?? backoffMs(attempt, this.#environment.random);
+    this.#attempt += 1;
+    this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);
+    this.#become({ phase: 'reconnecting', attempt: attempt + 1, retryInMs, reason });
+  }
+
+  /** Leaves a socket that is of no use without waiting for its closing handshake. */
+  #drop(reason: string): void {
+    this.#release()?.close(NORMAL_CLOSURE, reason);
+    this.#retry(reason);
+  }
+
+  /** Forgets the socket and every timer, so that nothing late can arrive. */
+  #release(): Socket | undefined {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket) {
+      socket.onmessage = null;
+      socket.onclose = null;
+    }
+    clearTimeout(this.#greetingTimer);
+    clearTimeout(this.#stableTimer);
+    clearTimeout(this.#retryTimer);
+    return socket;
+  }
+
+  #end(code: number, reason: string): void {
+    this.#environment.network?.removeEventListener('online', this.#online);
+    this.#environment.network?.removeEventListener('offline', this.#offline);
+    this.#become({ phase: 'ended', code, reason });
+  }
+
+  #become(state: ConnectionState): void {
+    this.#state = state;
+    this.#handlers.onState(state);
+  }
+
+  readonly #online = (): void => {
+    if (this.#state.phase !== 'reconnecting') return;
+    this.#release();
+    this.#attempt = 0;
+    this.#retry('network is back', backoffMs(0, this.#environment.random));
+  };
+
+  /** A browser notices a dead network long before its sockets do. */
+  readonly #offline = (): void => {
+    if (this.#socket) this.#drop('offline');
+  };
+}

@@ -1,0 +1,220 @@
+// The viewer client: a channel's live stream as typed events, and reactions that are counted exactly once.
+
+import { Connection, type ConnectionEnvironment, type ConnectionState } from './connection.js';
+import { Emitter } from './emitter.js';
+import {
+  parseFrame,
+  type Bye,
+  type ErrorFrame,
+  type Gap,
+  type Hello,
+  type Moment,
+  type Pulse,
+  type ServerFrame,
+  type Settings,
+  type Window,
+} from './frames.js';
+import { Outbox } from './outbox.js';
+import { reactionId, type FillRandom } from './reaction-id.js';
+import { ServerTime } from './server-time.js';
+
+export interface ViewerOptions {
+  channel: string;
+  /** Address of the server, `http(s)` or `ws(s)`; in a browser, the page's own by default. */
+  url?: string;
+  /** Sockets, clock, chance and network of another surrounding than a browser. */
+  environment?: Partial<Environment>;
+}
+
+/** All that the client takes from outside. */
+export interface Environment extends ConnectionEnvironment {
+  now: () => number;
+  fillRandom: FillRandom;
+}
+
+export interface ViewerEvents {
+  state: ConnectionState;
+  /** `resumed`: the stream continues where it was lost; otherwise it starts anew. */
+  hello: Hello & { resumed: boolean };
+  pulse: Pulse;
+  window: Window;
+  moment: Moment;
+  settings: Settings;
+  gap: Gap;
+  bye: Bye;
+  /** A refusal that belongs to no reaction. */
+  error: ErrorFrame;
+}
+
+/** What a reaction may carry beside its emote. */
+export interface ReactOptions {
+  /** Position of the player, in milliseconds. */
+  mediaTimeMs?: number;
+}
+
+/** How often reactions are checked for age while nothing else happens. */
+const EXPIRY_CHECK_MS = 1_000;
+
+export class Viewer extends Emitter<ViewerEvents> {
+  readonly channel: string;
+  readonly serverTime: ServerTime;
+  readonly #url: string;
+  readonly #connection: Connection;
+  readonly #outbox: Outbox;
+  #expiryTimer: ReturnType<typeof setInterval> | undefined;
+  /** Where to resume: moments up to here have been delivered. */
+  #position: { epoch: string; seq: number } | undefined;
+  #newestMomentSeq = -1;
+
+  constructor(options: ViewerOptions) {
+    super();
+    const environment = { ...browserEnvironment(), ...options.environment };
+    this.channel = options.channel;
+    this.#url = options.url ?? globalThis.location.origin;
+    this.serverTime = new ServerTime(environment.now);
+    this.#outbox = new Outbox({
+      now: environment.now,
+      newId: (unixMs) => reactionId(unixMs, environment.fillRandom),
+      serverTime: this.serverTime,
+    });
+    this.#connection = new Connection(environment, {
+      url: () => this.#streamUrl(),
+      onMessage: (data) => this.#receive(data),
+      onState: (state) => this.#changeState(state),
+    });
+  }
+
+  get state(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  /** Connects. Listeners added in the same turn of the event loop miss nothing but the state `connecting`. */
+  open(): this {
+    this.#expiryTimer = setInterval(() => this.#outbox.expire(), EXPIRY_CHECK_MS);
+    this.#connection.open();
+    return this;
+  }
+
+  /**
+   * Sends a tap. Resolves with its id once it is durably in the server's log; rejects with a `ReactionError`
+   * when the server refuses it, or after 100 s without an answer.
+   */
+  react(emote: string, options: ReactOptions = {}): Promise<string> {
+    const acknowledged = this.#outbox.add(emote, options.mediaTimeMs);
+    if (this.state.phase === 'ended') this.#outbox.close('the stream has ended');
+    else this.#flush();
+    return acknowledged;
+  }
+
+  /** Leaves for good; waiting reactions are rejected. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  #streamUrl(): string {
+    const url = new URL(`/v1/channels/${encodeURIComponent(this.channel)}/stream`, this.#url);
+    url.protocol = url.protocol.replace('http', 'ws');
+    if (this.#position) {
+      url.searchParams.set('epoch', this.#position.epoch);
+      url.searchParams.set('since', String(this.#position.seq));
+    }
+    return url.href;
+  }
+
+  #changeState(state: ConnectionState): void {
+    if (state.phase === 'ended') {
+      clearInterval(this.#expiryTimer);
+      this.#outbox.close(state.reason || 'the stream has ended');
+    }
+    this.emit('state', state);
+  }
+
+  #receive(data: unknown): void {
+    const frame = parseFrame(data);
+    if (frame) this.#handle(frame);
+  }
+
+  #handle(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'hello':
+        return this.#greet(frame);
+      case 'pulse':
+        return this.emit('pulse', frame);
+      case 'window':
+        this.#advance(frame.seq);
+        return this.emit('window', frame);
+      case 'moment':
+        return this.#takeMoment(frame);
+      case 'settings':
+        if (typeof frame.seq === 'number') this.#advance(frame.seq);
+        return this.emit('settings', frame);
+      case 'gap':
+        return this.emit('gap', frame);
+      case 'bye':
+        if (frame.reconnect_in_ms !== undefined) this.#connection.returnIn(frame.reconnect_in_ms);
+        return this.emit('bye', frame);
+      case 'ack':
+        return this.#outbox.acknowledge(frame.id);
+      case 'error':
+        return this.#refuse(frame);
+    }
+  }
+
+  #greet(hello: Hello): void {
+    this.serverTime.observe(hello.server_time);
+    const resumed = this.#position?.epoch === hello.epoch;
+    if (!resumed) {
+      // A sequence means something only within its epoch.
+      this.#position = { epoch: hello.epoch, seq: hello.seq };
+      this.#newestMomentSeq = -1;
+    }
+    // A resumed position stays: the missed moments are still to come, and the line may break before they do.
+    this.#connection.greeted();
+    this.emit('hello', { ...hello, resumed });
+    this.#flush(true);
+  }
+
+  #takeMoment(moment: Moment): void {
+    if (moment.seq <= this.#newestMomentSeq) return;
+    this.#newestMomentSeq = moment.seq;
+    this.#advance(moment.seq);
+    this.emit('moment', moment);
+  }
+
+  #refuse(frame: ErrorFrame): void {
+    if (frame.server_time !== undefined) this.serverTime.observe(frame.server_time);
+    if (frame.id === undefined) return this.emit('error', frame);
+    const detail = frame.detail ?? frame.code;
+    const again = this.#outbox.refuse(
+      frame.id,
+      frame.code,
+      detail,
+      frame.server_time !== undefined,
+    );
+    if (again) this.#flush();
+  }
+
+  #advance(seq: number): void {
+    if (this.#position && seq > this.#position.seq) this.#position.seq = seq;
+  }
+
+  #flush(again = false): void {
+    if (this.state.phase !== 'live') return;
+    this.#outbox.flush((frame) => this.#connection.send(JSON.stringify(frame)), again);
+  }
+}
+
+/** Opens a viewer of a channel. */
+export function connect(options: ViewerOptions): Viewer {
+  return new Viewer(options).open();
+}
+
+function browserEnvironment(): Environment {
+  return {
+    openSocket: (url, subprotocol) => new WebSocket(url, subprotocol),
+    random: Math.random,
+    network: typeof globalThis.addEventListener === 'function' ? globalThis : undefined,
+    now: Date.now,
+    fillRandom: (bytes) => crypto.getRandomValues(bytes),
+  };
+}
