@@ -1,0 +1,52 @@
+//! WebSocket close codes. The range tells a client what to do: 4000–4499 reconnect, 4500–4999 do not.
+
+/// Why the server closed a viewer's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum CloseCode {
+    /// The node is stopping; reconnect after the time given in `bye`.
+    ShuttingDown = 4000,
+    /// The viewer did not read for too long.
+    TooSlow = 4001,
+    /// The node has no room for another viewer now.
+    Full = 4002,
+    /// The client sent more than its rate limit allows for too long.
+    RateLimited = 4003,
+    /// The client answered no ping for too long.
+    Idle = 4004,
+    /// A message was no valid frame of the subprotocol.
+    BadFrame = 4500,
+    /// A message was larger than the limit.
+    FrameTooLarge = 4501,
+    /// The channel does not exist.
+    UnknownChannel = 4502,
+    /// The credential was refused.
+    Unauthorized = 4503,
+}
+
+impl CloseCode {
+    /// The number on the wire.
+    pub fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The reason sent with it, stable for programs.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::ShuttingDown => "shutting-down",
+            Self::TooSlow => "too-slow",
+            Self::Full => "full",
+            Self::RateLimited => "rate-limited",
+            Self::Idle => "idle",
+            Self::BadFrame => "bad-frame",
+            Self::FrameTooLarge => "frame-too-large",
+            Self::UnknownChannel => "unknown-channel",
+            Self::Unauthorized => "unauthorized",
+        }
+    }
+
+    /// Whether a client should connect again.
+    pub fn reconnect(self) -> bool {
+        self.code() < 4500
+    }
+}
