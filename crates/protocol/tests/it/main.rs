@@ -1,5 +1,6 @@
 //! Records, rows and frames through their public interface.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 mod frames;
 mod records;

@@ -146,7 +146,7 @@ fn newer_versions_and_kinds_are_named() {
 
 #[test]
 fn the_record_written_by_version_1_stays_readable() {
-    let bytes = include_bytes!("fixtures/reactions-v1.bin");
+    let bytes = include_bytes!("../fixtures/reactions-v1.bin");
     let emotes = Emotes::new();
     let LogRecord::Reactions(batch) = record::decode(bytes, &emotes).unwrap() else { panic!("a batch") };
     let read: Vec<_> = batch.iter().collect::<Result<_, _>>().unwrap();

@@ -87,8 +87,8 @@ fn fixtures(emotes: &Emotes) -> [(Row, &'static [u8]); 2] {
         media_time_ms: Some(81_000),
     };
     [
-        (Row::Window(window), include_bytes!("fixtures/window-v1.bin")),
-        (Row::Moment(moment), include_bytes!("fixtures/moment-v1.bin")),
+        (Row::Window(window), include_bytes!("../fixtures/window-v1.bin")),
+        (Row::Moment(moment), include_bytes!("../fixtures/moment-v1.bin")),
     ]
 }
 
