@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Makes sure that what building and testing need is there: installs what a package manager can, names the rest.
+# usage: scripts/setup.sh [--browser]    --browser: also a browser and an emoji font, for the browser tests
+# Prints only what it does; when everything is there it prints nothing and changes nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly NODE_MAJOR_MIN=20
+want_browser=no
+for argument in "$@"; do
+  case $argument in
+    --browser) want_browser=yes ;;
+    *) echo "usage: scripts/setup.sh [--browser]" >&2 && exit 2 ;;
+  esac
+done
+
+missing=()      # what the user has to install
+packages=()     # what apt-get can install
+
+need() { missing+=("$1"); }
+
+# Rust: the pinned toolchain comes through rustup, or any cargo that is new enough.
+rust_version=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+if ! command -v cargo >/dev/null; then
+  need "Rust $rust_version (cargo): see https://rustup.rs"
+elif ! cargo --version >/dev/null 2>&1; then
+  if command -v rustup >/dev/null; then
+    echo "setup: installing the Rust toolchain $rust_version through rustup"
+    rustup toolchain install "$rust_version" --profile minimal --component rustfmt --component clippy ||
+      need "Rust $rust_version: \`rustup toolchain install $rust_version\` failed"
+  else
+    need "Rust $rust_version: \`cargo --version\` fails"
+  fi
+fi
+
+# Node with npm, for the page.
+if ! command -v node >/dev/null; then
+  need "Node.js $NODE_MAJOR_MIN or newer: see https://nodejs.org"
+else
+  node_version=$(node --version)
+  node_major=${node_version#v}
+  if [ "${node_major%%.*}" -lt "$NODE_MAJOR_MIN" ]; then
+    need "Node.js $NODE_MAJOR_MIN or newer (found $node_version): see https://nodejs.org"
+  fi
+  command -v npm >/dev/null || need "npm, which comes with Node.js: see https://nodejs.org"
+fi
+
+# A C compiler, for the few dependencies that are written in C.
+if ! command -v cc >/dev/null; then packages+=(build-essential); fi
+if ! command -v pkg-config >/dev/null; then packages+=(pkg-config); fi
+
+has_browser() {
+  local name
+  for name in "${EMOSTREAM_BROWSER:-}" chromium chromium-browser google-chrome; do
+    if [ -n "$name" ] && command -v "$name" >/dev/null; then return 0; fi
+  done
+  return 1
+}
+
+has_emoji_font() {
+  [ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] ||
+    { command -v fc-list >/dev/null && fc-list | grep -qi 'emoji'; }
+}
+
+if [ "$want_browser" = yes ]; then
+  has_browser || packages+=(chromium)
+  has_emoji_font || packages+=(fonts-noto-color-emoji)
+fi
+
+# How this user may install packages: as root, through sudo, or not at all.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+can_install() {
+  command -v apt-get >/dev/null || return 1
+  [ "$(id -u)" = 0 ] && return 0
+  command -v sudo >/dev/null || return 1
+  sudo -n true 2>/dev/null || [ -t 0 ]
+}
+
+if [ ${#packages[@]} -gt 0 ]; then
+  if can_install; then
+    echo "setup: installing ${packages[*]} (apt-get)"
+    log=$(mktemp)
+    if as_root apt-get -qq update >"$log" 2>&1 &&
+      as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install -y --no-install-recommends "${packages[@]}" >>"$log" 2>&1; then
+      rm -f "$log"
+    else
+      tail -n 15 "$log" >&2
+      rm -f "$log"
+      need "the packages ${packages[*]}: apt-get could not install them (its words are above)"
+    fi
+  else
+    need "the packages ${packages[*]}: as root, \`apt-get install ${packages[*]}\`, or your system's like"
+  fi
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  for what in "${missing[@]}"; do echo "setup: please install $what" >&2; done
+  exit 1
+fi

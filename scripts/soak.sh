@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Long seeds and loads: the same tests as always, with far more of everything, optimised, and a report. This is `make soak`.
+# EMOSTREAM_SEEDS (5000), EMOSTREAM_CRASHES (50), PROPTEST_CASES (20000), EMOSTREAM_SEED (chosen at random);
+# with KEEP=1 the report is also kept in docs/operations/soak-report.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+steps_name=soak
+. scripts/steps.sh
+
+export EMOSTREAM_SEEDS=${EMOSTREAM_SEEDS:-5000}
+export EMOSTREAM_CRASHES=${EMOSTREAM_CRASHES:-50}
+export PROPTEST_CASES=${PROPTEST_CASES:-20000}
+export EMOSTREAM_SEED=${EMOSTREAM_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+report=$steps_dir/report.md
+
+cpu_model() {
+  local model
+  model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
+  echo "${model:-$(uname -m)}"
+}
+
+commit_line() {
+  local commit
+  commit=$(git rev-parse HEAD 2>/dev/null) || { echo unknown && return; }
+  if [ -n "$(git status --porcelain 2>/dev/null)" ]; then commit="$commit, with changes that are not committed"; fi
+  echo "$commit"
+}
+
+# Writes what has run so far; on a failure the last row is the step that failed.
+write_report() {
+  local row state name seconds note
+  {
+    echo '# Soak report'
+    echo
+    echo "- Commit: $commit"
+    echo "- Date: $date"
+    echo "- Machine: $(getconf _NPROCESSORS_ONLN) cores, $(cpu_model), kernel $(uname -r)"
+    echo "- Seeds: $EMOSTREAM_SEEDS from $EMOSTREAM_SEED on; crashes: $EMOSTREAM_CRASHES; cases for each property: $PROPTEST_CASES"
+    echo
+    echo '| step | result | seconds | tests |'
+    echo '|---|---|---|---|'
+    for row in ${steps_rows[@]+"${steps_rows[@]}"}; do
+      IFS='|' read -r state name seconds note <<<"$row"
+      echo "| $name | $state | $seconds | $note |"
+    done
+    echo
+    echo "To repeat: \`EMOSTREAM_SEED=$EMOSTREAM_SEED EMOSTREAM_SEEDS=$EMOSTREAM_SEEDS EMOSTREAM_CRASHES=$EMOSTREAM_CRASHES PROPTEST_CASES=$PROPTEST_CASES make soak\`"
+  } >"$report"
+  if [ "${KEEP:-}" = 1 ]; then
+    mkdir -p docs/operations
+    cp "$report" docs/operations/soak-report.md
+  fi
+  echo "report: $report"
+}
+
+commit=$(commit_line)
+date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+trap write_report EXIT
+
+scripts/setup.sh
+step_shown 'page' scripts/web.sh
+for package in protocol log moments simulator server; do
+  step_shown "$package" cargo test --profile quick --locked -p "emostream-$package"
+done
+steps_summary
