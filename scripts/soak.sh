@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Long seeds and loads: the same tests as always, with far more of everything, optimised, and a report. This is `make soak`.
 # EMOSTREAM_SEEDS (5000), EMOSTREAM_CRASHES (50), PROPTEST_CASES (20000), EMOSTREAM_SEED (chosen at random);
-# with KEEP=1 the report is also kept in docs/operations/soak-report.md.
+# with KEEP=1 the report is also kept in docs/operations/soak-report.md. A line that a test prints and that begins with
+# "soak: " is copied into the report.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 steps_name=soak
@@ -26,6 +27,13 @@ commit_line() {
   echo "$commit"
 }
 
+# What the tests said about themselves, as a list.
+said() {
+  local lines
+  lines=$(cat "$steps_dir"/*.log 2>/dev/null | sed -n 's/^soak: /- /p')
+  if [ -n "$lines" ]; then printf '%s\n\n' "$lines"; fi
+}
+
 # Writes what has run so far; on a failure the last row is the step that failed.
 write_report() {
   local row state name seconds note
@@ -34,7 +42,7 @@ write_report() {
     echo
     echo "- Commit: $commit"
     echo "- Date: $date"
-    echo "- Machine: $(getconf _NPROCESSORS_ONLN) cores, $(cpu_model), kernel $(uname -r)"
+    echo "- Machine: $(getconf _NPROCESSORS_ONLN) cores, $(cpu_model), kernel $(uname -r | sed 's/-.*//')"
     echo "- Seeds: $EMOSTREAM_SEEDS from $EMOSTREAM_SEED on; crashes: $EMOSTREAM_CRASHES; cases for each property: $PROPTEST_CASES"
     echo
     echo '| step | result | seconds | tests |'
@@ -44,6 +52,7 @@ write_report() {
       echo "| $name | $state | $seconds | $note |"
     done
     echo
+    said
     echo "To repeat: \`EMOSTREAM_SEED=$EMOSTREAM_SEED EMOSTREAM_SEEDS=$EMOSTREAM_SEEDS EMOSTREAM_CRASHES=$EMOSTREAM_CRASHES PROPTEST_CASES=$PROPTEST_CASES make soak\`"
   } >"$report"
   if [ "${KEEP:-}" = 1 ]; then
@@ -55,11 +64,12 @@ write_report() {
 
 commit=$(commit_line)
 date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+rm -f "$steps_dir"/*.log
 trap write_report EXIT
 
 scripts/setup.sh
 step_shown 'page' scripts/web.sh
 for package in protocol log moments simulator server; do
-  step_shown "$package" cargo test --profile quick --locked -p "emostream-$package"
+  step_shown "$package" cargo test --profile quick --locked -p "emostream-$package" -- --show-output
 done
 steps_summary
