@@ -36,16 +36,32 @@ pub(crate) fn check_rust(file: &File, scan: &Scan, findings: &mut Vec<Finding>) 
 }
 
 /// Reports TypeScript functions that are too long. The files are formatted, so the line that closes a block
-/// is the next one with the same indentation that begins with a brace.
+/// is the next one with the same indentation.
 pub(crate) fn check_typescript(file: &File, findings: &mut Vec<Finding>) {
     let lines: Vec<&str> = file.text.lines().collect();
     for (at, line) in lines.iter().enumerate() {
         let Some(name) = typescript_function(line) else { continue };
-        let closes =
-            |other: &&str| indentation(other) == indentation(line) && other.trim_start().starts_with('}');
-        let Some(length) = lines[at + 1..].iter().position(closes) else { continue };
-        check_function(file, &lines, name, at + 1, at + length + 2, findings);
+        let mut last = next_beside(&lines, at);
+        if line.ends_with('(') {
+            // Its parameters stand on lines of their own: the body begins where they end.
+            last = last
+                .filter(|end| is_body_after_parameters(lines[*end]))
+                .and_then(|end| next_beside(&lines, end));
+        }
+        if let Some(last) = last {
+            check_function(file, &lines, name, at + 1, last + 1, findings);
+        }
     }
+}
+
+/// The next line that is indented as much as this one.
+fn next_beside(lines: &[&str], at: usize) -> Option<usize> {
+    let beside = |line: &&str| !line.is_empty() && indentation(line) == indentation(lines[at]);
+    lines[at + 1..].iter().position(beside).map(|skipped| at + 1 + skipped)
+}
+
+fn is_body_after_parameters(line: &str) -> bool {
+    line.trim_start().starts_with(')') && line.ends_with('{')
 }
 
 fn check_function(
@@ -82,38 +98,55 @@ fn gives_reason(line: &str) -> bool {
     comment && line.split_once(MARK).is_some_and(|(_, reason)| reason.trim().len() > 2)
 }
 
-/// The name of the function that begins on this line.
+/// First words of lines that open a block or a list, but no function.
+const NO_FUNCTIONS: &[&str] = &[
+    "if",
+    "for",
+    "while",
+    "switch",
+    "catch",
+    "else",
+    "do",
+    "try",
+    "return",
+    "class",
+    "interface",
+    "type",
+    "describe",
+    "test.describe",
+    "}",
+    ")",
+];
+
+/// Words that may stand before a function's name.
+const MODIFIERS: &[&str] = &[
+    "export",
+    "default",
+    "const",
+    "let",
+    "function",
+    "async",
+    "public",
+    "private",
+    "protected",
+    "static",
+    "override",
+    "get",
+    "set",
+];
+
+/// The name of the function that begins on this line: declared, assigned, passed along, or a method.
 fn typescript_function(line: &str) -> Option<&str> {
-    const CONTROL: &[&str] = &["if", "for", "while", "switch", "catch", "else", "do", "try", "return", "}"];
     let text = line.trim();
-    let opens = text.ends_with('{') || text.ends_with('(');
-    let first = text.split([' ', '(']).next().unwrap_or_default();
-    if !opens || CONTROL.contains(&first) {
-        return None;
-    }
-    let declared = text.split_once("function ").map(|(_, rest)| rest);
-    let arrow = (text.ends_with("=> {") || text.ends_with("= (")).then_some(text);
-    let method = (first.chars().all(|c| c.is_alphanumeric() || "_#$".contains(c))
-        && text.contains('(')
-        && text.ends_with('{'))
-    .then_some(text);
-    let rest = declared.or(arrow).or(method)?;
-    const MODIFIERS: &[&str] = &[
-        "export",
-        "default",
-        "const",
-        "let",
-        "async",
-        "public",
-        "private",
-        "protected",
-        "static",
-        "override",
-        "get",
-        "set",
-    ];
-    let mut words = rest.split([' ', '(', '<', ':', '=']).filter(|word| !word.is_empty());
-    words.find(|word| !MODIFIERS.contains(word))
+    let mut words = text.split([' ', '(', '<', ':', '=']).filter(|word| !word.is_empty());
+    let name = words.find(|word| !MODIFIERS.contains(word))?;
+    let arrow = text.ends_with("=> {") || text.ends_with("= (") || text.ends_with("= async (");
+    let declared = text.contains("function ") && text.ends_with(['{', '(']);
+    let assigned = text.contains(" = ");
+    let method = !assigned
+        && (text.ends_with('(') || text.contains('(') && text.ends_with('{') && !text.ends_with("({"));
+    let function = arrow || declared || method;
+    (function && !NO_FUNCTIONS.contains(&name)).then_some(name)
 }
 
 fn indentation(line: &str) -> usize {
@@ -170,18 +203,38 @@ mod tests {
     #[test]
     fn long_functions_in_typescript_are_found_in_each_form() {
         let body = "    go();\n".repeat(70);
-        for head in [
+        let heads = [
             "export function draw(a: A): void {",
             "const draw = async (a: A) => {",
             "function draw(\n    a: A,\n): B {",
-        ] {
-            let found = file_findings(SCRIPT, &format!("{head}\n{body}}}\n"));
+            "const draw = (\n    a: A,\n): B => {",
+            "  private async draw(a: A) {",
+            "  draw(\n    a: A,\n  ) {",
+            "draw('a crowd', () => {",
+        ];
+        for head in heads {
+            let spaces = &head[..head.len() - head.trim_start().len()];
+            let end = if head.contains("'a crowd'") { "});" } else { "}" };
+            let found = file_findings(SCRIPT, &format!("{head}\n{body}{spaces}{end}\n"));
             assert_eq!(found.len(), 1, "{head}: {found:?}");
             assert!(found[0].contains("`draw`"), "{found:?}");
         }
-        let method = format!("class A {{\n  private async draw(a: A) {{\n{body}  }}\n}}\n");
-        assert_eq!(file_findings(SCRIPT, &method).len(), 1);
+    }
+
+    #[test]
+    fn what_is_short_or_no_function_passes_in_typescript() {
+        let body = "    go();\n".repeat(70);
         let fine = format!("export function draw(): void {{\n{}}}\n", "    go();\n".repeat(68));
         assert_eq!(file_findings(SCRIPT, &fine), [""; 0]);
+        for (head, end) in [
+            ("class A extends B {", "}"),
+            ("describe('a', () => {", "});"),
+            ("const a = make({", "});"),
+            ("make(", ");"),
+            ("if (a) {", "}"),
+            ("const a = {", "};"),
+        ] {
+            assert_eq!(file_findings(SCRIPT, &format!("{head}\n{body}{end}\n")), [""; 0], "{head}");
+        }
     }
 }
