@@ -1,7 +1,7 @@
 // Emotes in flight: bounded, born and gone in time, inside the area.
 
 import { expect, it } from 'vitest';
-import { Particles, PARTICLES_MAX, type Pose } from '../src/layer/particles.js';
+import { capacity, Particles, PARTICLES_MAX, type Pose } from '../src/layer/particles.js';
 import { Tally } from '../src/layer/tally.js';
 
 const area = { width: 400, height: 300 };
@@ -39,10 +39,11 @@ it('stays within the sides', () => {
 it('refuses the crowd when the sky is full, but never the own tap', () => {
   const particles = new Particles(() => 0.5);
   const launch = (own: boolean) => particles.launch({ emote: '🔥', atMs: 0, ...area, own });
-  for (let index = 0; index < PARTICLES_MAX; index += 1) expect(launch(false)).toBe(true);
+  for (let index = 0; index < capacity(400, 300); index += 1) expect(launch(false)).toBe(true);
   expect(launch(false)).toBe(false);
   expect(launch(true)).toBe(true);
-  expect(particles.count).toBe(PARTICLES_MAX);
+  expect(particles.count).toBe(capacity(400, 300));
+  expect(capacity(4000, 3000)).toBe(PARTICLES_MAX);
 });
 
 it('the calm tally changes at most once an interval', () => {

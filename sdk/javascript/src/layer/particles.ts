@@ -2,6 +2,8 @@
 
 /** Particles at once. Beyond this a phone drops frames and a person sees no difference. */
 export const PARTICLES_MAX = 320;
+/** Square CSS pixels that each particle has for itself when the sky is full: a small screen holds fewer. */
+const PIXELS_PER_PARTICLE = 1_100;
 
 /** One emote in flight; lengths in CSS pixels, times in milliseconds. */
 export interface Particle {
@@ -58,8 +60,10 @@ export class Particles {
 
   /** Starts one emote; false when the sky is full. */
   launch({ emote, atMs, width, height, from, own = false }: Launch): boolean {
-    if (this.#flying.length >= PARTICLES_MAX && !own) return false;
-    if (this.#flying.length >= PARTICLES_MAX) this.#flying.shift();
+    if (this.#flying.length >= capacity(width, height)) {
+      if (!own) return false;
+      this.#flying.shift();
+    }
     const random = this.#random;
     const size = (own ? 44 : 22 + 18 * random()) * Math.min(1.15, Math.max(0.75, width / 700));
     this.#flying.push({
@@ -94,6 +98,11 @@ export class Particles {
   clear(): void {
     this.#flying.length = 0;
   }
+}
+
+/** Particles that an area holds. */
+export function capacity(width: number, height: number): number {
+  return Math.min(PARTICLES_MAX, Math.ceil((width * height) / PIXELS_PER_PARTICLE));
 }
 
 /** Quick start, slow end; it pops in, swings, and fades over the last third. */

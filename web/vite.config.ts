@@ -1,0 +1,22 @@
+// Builds the page: hashed assets, pre-compressed siblings, the SDK from its sources.
+
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vite';
+import { precompress } from './scripts/precompress.ts';
+
+const sdk = (file: string) =>
+  fileURLToPath(new URL(`../sdk/javascript/src/${file}`, import.meta.url));
+const server = process.env['EMOSTREAM_URL'] ?? 'http://127.0.0.1:8080';
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: '@emostream/viewer/layer', replacement: sdk('layer/index.ts') },
+      { find: '@emostream/viewer', replacement: sdk('index.ts') },
+    ],
+  },
+  // Nothing may be inlined as data: the page lives under a strict content security policy.
+  build: { assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  plugins: [precompress()],
+  server: { proxy: { '/v1': { target: server, ws: true } } },
+});
