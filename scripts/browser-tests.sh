@@ -5,10 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/server.sh
 
-for name in "${EMOSTREAM_BROWSER:-}" chromium chromium-browser google-chrome; do
-  if [ -n "$name" ] && EMOSTREAM_BROWSER=$(command -v "$name"); then break; fi
+for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
+  if [ -n "$name" ] && CHROMIUM=$(command -v "$name"); then break; fi
 done
-export EMOSTREAM_BROWSER
+export CHROMIUM
 unset PORT
 
 cargo build -p emostream-server
@@ -31,5 +31,5 @@ trap 'exit 143' TERM
 server_start "$work/out" "${CARGO_TARGET_DIR:-target}/debug/emostream" serve \
   --data-dir "$work/data" --listen 127.0.0.1:0 2>"$work/errors"
 server_wait "$work/out" 30
-echo "browser tests against $server_url with $EMOSTREAM_BROWSER"
+echo "browser tests against $server_url with $CHROMIUM"
 (cd web && EMOSTREAM_URL=$server_url npm run --silent test:browser -- "$@" </dev/null)

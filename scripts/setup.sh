@@ -51,7 +51,7 @@ if ! command -v pkg-config >/dev/null; then packages+=(pkg-config); fi
 
 has_browser() {
   local name
-  for name in "${EMOSTREAM_BROWSER:-}" chromium chromium-browser google-chrome; do
+  for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
     if [ -n "$name" ] && command -v "$name" >/dev/null; then return 0; fi
   done
   return 1

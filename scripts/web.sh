@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Builds the page into web/dist, from which the binary takes it. Does nothing when nothing has changed.
-# usage: scripts/web.sh [--packages]    --packages: only install the packages of web/ and sdk/javascript/
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Installs a folder's packages as its lock file says, unless that was done for this lock file and this Node.
+# Installs the packages as the lock files say, unless that was done for them and this Node. Those of sdk/javascript
+# come with those of web.
 install_packages() {
-  local folder=$1 stamp=$1/node_modules/.stamp wanted
-  wanted="$(node --version) $(sha256sum <"$folder/package-lock.json")"
-  if [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
-  echo "web: installing the packages of $folder"
-  (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error </dev/null)
+  local stamp=web/node_modules/.stamp wanted
+  wanted="$(node --version) $(cat web/package-lock.json sdk/javascript/package-lock.json | sha256sum)"
+  if [ -e "$stamp" ] && [ -d sdk/javascript/node_modules ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
+  echo "web: installing packages"
+  (cd web && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error </dev/null)
   printf '%s\n' "$wanted" >"$stamp"
 }
 
@@ -20,9 +20,7 @@ sources_sum() {
     -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 }
 
-install_packages sdk/javascript
-install_packages web
-if [ "${1:-}" = --packages ]; then exit; fi
+install_packages
 
 # Beside the packages, not in web/dist, where the binary would take it along.
 built=web/node_modules/.built
