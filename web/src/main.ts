@@ -40,9 +40,6 @@ viewer.on('hello', (hello) => {
   ledger.join(viewer.serverTime.now());
   void fillFromHistory(hello);
 });
-viewer.on('settings', ({ palette }) => {
-  if (palette) deck.showPalette(palette);
-});
 viewer.on('pulse', (pulse) => stage.showPulse(pulse));
 viewer.on('window', (window) => {
   if (ledger.add(window)) refresh();

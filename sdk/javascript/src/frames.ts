@@ -58,19 +58,22 @@ export interface Moment {
   count: number;
   strength: number;
   reactors: number;
-  rule: unknown;
+  /** Kind of rule that it passed, such as `plain`. */
+  rule: string;
+  rule_version?: number;
   media_time_ms?: number | null;
 }
 
-/** The channel's settings changed, such as its palette. */
+/** The channel's settings from here on: what makes a moment. */
 export interface Settings {
   type: 'settings';
-  channel?: string;
-  epoch?: string;
-  seq?: number;
-  palette?: string[];
-  palette_version?: number;
-  [key: string]: unknown;
+  channel: string;
+  epoch: string;
+  seq: number;
+  version: number;
+  rule: { kind: string; [parameter: string]: unknown };
+  /** Emotes that can make a moment; absent: every emote. */
+  allowed_emotes?: string[];
 }
 
 /** Moments between two sequence numbers that the server no longer has. */
@@ -100,6 +103,8 @@ export interface ErrorFrame {
   code: string;
   detail?: string;
   server_time?: string;
+  /** When another attempt may succeed. */
+  retry_after_ms?: number;
 }
 
 export type ServerFrame = Hello | Pulse | Window | Moment | Settings | Gap | Bye | Ack | ErrorFrame;
@@ -127,7 +132,7 @@ const REQUIRED: Record<ServerFrame['type'], Record<string, Check>> = {
   pulse: { seq: number, start: time, counts },
   window: { seq: number, window_start: time, window_ms: number, counts, total: number },
   moment: { seq: number, emote: text, window_start: time, count: number, strength: number },
-  settings: {},
+  settings: { seq: number, version: number },
   gap: { from: number, to: number },
   bye: {},
   ack: { id: text },

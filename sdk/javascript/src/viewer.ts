@@ -146,7 +146,7 @@ export class Viewer extends Emitter<ViewerEvents> {
       case 'moment':
         return this.#takeMoment(frame);
       case 'settings':
-        if (typeof frame.seq === 'number') this.#advance(frame.seq);
+        this.#advance(frame.seq);
         return this.emit('settings', frame);
       case 'gap':
         return this.emit('gap', frame);

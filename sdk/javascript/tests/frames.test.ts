@@ -11,7 +11,7 @@ const AT = '2026-11-20T20:00:00.000Z';
 
 function moment(seq: number) {
   const window = { window_start: AT, window_ms: 2000 };
-  const burst = { emote: '🔥', count: 120, strength: 2.4, reactors: 80, rule: 'plain/1' };
+  const burst = { emote: '🔥', count: 120, strength: 2.4, reactors: 80, rule: 'plain' };
   return { type: 'moment', channel: 'main', epoch: EPOCH, seq, id: `m${seq}`, ...window, ...burst };
 }
 
@@ -45,7 +45,7 @@ it('delivers every kind of frame to its listeners', () => {
   const window = { window_start: AT, window_ms: 2000, total: 3, reactors: 2 };
   newest().receive({ type: 'window', ...head, ...window, counts, shown: counts });
   newest().receive(moment(1002));
-  newest().receive({ type: 'settings', palette: ['🎉'], palette_version: 2 });
+  newest().receive({ type: 'settings', ...head, version: 2, rule: { kind: 'plain' } });
   newest().receive({ type: 'gap', from: 1, to: 2 });
   newest().receive({ type: 'bye', reason: 'shutting-down', reconnect_in_ms: 5 });
   newest().receive({ type: 'error', code: 'rate-limited', detail: 'slow down' });

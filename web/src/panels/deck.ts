@@ -10,8 +10,10 @@ interface DeckActions {
   refused: (emote: string) => void;
 }
 
-/** Emotes with a digit key; with more, the rest waits behind a button. */
+/** Emotes with a digit key. */
 const KEYED = 9;
+/** Buttons of a folded deck: full rows on a desk and on a phone. With more emotes, the last one unfolds the rest. */
+const FOLDED = 12;
 /** How long a button shows how its tap ended. */
 const OUTCOME_MS = 900;
 const REFUSAL_MS = 6_000;
@@ -45,7 +47,7 @@ export class Deck {
     this.#palette = [...palette];
     const buttons = palette.map((emote, index) => this.#button(emote, index));
     this.#taps.replaceChildren(...buttons);
-    if (palette.length > KEYED + 1) this.#collapse(buttons.slice(KEYED));
+    if (palette.length > FOLDED) this.#fold(buttons.slice(FOLDED - 1));
   }
 
   /** Counts of the newest window, beneath each emote. */
@@ -83,7 +85,7 @@ export class Deck {
     return button;
   }
 
-  #collapse(rest: HTMLButtonElement[]): void {
+  #fold(rest: HTMLButtonElement[]): void {
     const more = document.createElement('button');
     more.type = 'button';
     more.className = 'tap tap-more';

@@ -165,6 +165,6 @@ export class EmostreamLayer extends Base {
   #drawTally(): void {
     this.#erase();
     if (!this.#context) return;
-    this.#tally.draw(this.#context, this.#area, this.#sprites, getComputedStyle(this).color);
+    this.#tally.draw(this.#context, this.#area, this.#sprites, getComputedStyle(this));
   }
 }

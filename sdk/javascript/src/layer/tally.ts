@@ -1,7 +1,7 @@
 // The calm form of the layer for people who asked for less motion: recent sums that stand still.
 
 import type { Counts } from '../frames.js';
-import { EMOTE_FONT, type Sprites } from './sprites.js';
+import type { Sprites } from './sprites.js';
 
 /** Emotes shown at once. */
 const SHOWN_MAX = 5;
@@ -29,12 +29,17 @@ export class Tally {
     return true;
   }
 
-  draw(context: CanvasRenderingContext2D, area: DOMRect, sprites: Sprites, color: string): void {
+  draw(
+    context: CanvasRenderingContext2D,
+    area: DOMRect,
+    sprites: Sprites,
+    { color, fontFamily }: Pick<CSSStyleDeclaration, 'color' | 'fontFamily'>,
+  ): void {
     const shown = this.#shown;
     const step = Math.min(120, area.width / Math.max(1, shown.length));
     const size = Math.min(48, step * 0.42);
     const left = (area.width - step * shown.length) / 2 + step / 2;
-    context.font = `600 ${Math.round(size * 0.42)}px ${EMOTE_FONT.replace('"Noto Color Emoji", ', '')}`;
+    context.font = `600 ${Math.round(size * 0.42)}px ${fontFamily}`;
     context.textAlign = 'center';
     context.textBaseline = 'top';
     context.fillStyle = color;
