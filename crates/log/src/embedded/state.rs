@@ -33,6 +33,9 @@ pub(crate) struct StateFolder {
 impl StateFolder {
     /// Everything stored, leftovers of interrupted replacements removed.
     pub(crate) fn load(&self) -> Result<Stored, LogError> {
+        // A file that replaced another just before a crash may have its name only in memory: what is read here
+        // must not change back.
+        self.disk.sync_dir(&self.dir).map_err(|error| LogError::io("sync", &self.dir, &error))?;
         let io = |error| LogError::io("list", &self.dir, &error);
         let mut stored = Stored::default();
         for name in self.disk.list(&self.dir).map_err(io)? {

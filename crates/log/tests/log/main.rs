@@ -1,4 +1,7 @@
 //! What every log promises, and what the embedded one promises beyond that, on honest and on treacherous disks.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod conformance;
+mod model_disk;
 mod setup;
+mod simulation;

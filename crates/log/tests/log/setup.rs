@@ -31,13 +31,13 @@ pub(crate) fn values(texts: &[&str]) -> Vec<Bytes> {
 
 /// A log in a fresh directory, with small segments so that there are several.
 pub(crate) struct OnDisk {
-    pub dir: tempfile::TempDir,
-    pub clock: Arc<ManualClock>,
-    pub config: EmbeddedConfig,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) config: EmbeddedConfig,
 }
 
 impl OnDisk {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(START_MS));
         let mut config =
@@ -47,7 +47,7 @@ impl OnDisk {
         Self { dir, clock, config }
     }
 
-    pub fn open(&self) -> EmbeddedLog {
+    pub(crate) fn open(&self) -> EmbeddedLog {
         EmbeddedLog::open(&self.config).unwrap().0
     }
 }
