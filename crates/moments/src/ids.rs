@@ -76,7 +76,7 @@ impl IdMemory {
         table.oldest_ms = table.oldest_ms.min(append_ms);
         let same = |known: &Entry| known.id == entry.id && known.channel == channel;
         let before = table.ids.allocation_size();
-        match table.ids.entry(hash, same, |entry| self::hash(entry, seed)) {
+        let known = match table.ids.entry(hash, same, |entry| self::hash(entry, seed)) {
             hash_table::Entry::Occupied(mut known) => {
                 let known = known.get_mut();
                 let age_ms = i64::from((now_ms as u32).wrapping_sub(known.append_ms));
@@ -88,10 +88,11 @@ impl IdMemory {
             hash_table::Entry::Vacant(free) => {
                 free.insert(entry);
                 self.remembered += 1;
-                self.bytes += table.ids.allocation_size() - before;
                 false
             }
-        }
+        };
+        self.bytes += table.ids.allocation_size() - before;
+        known
     }
 
     /// Drops tables that the horizon has passed.

@@ -19,8 +19,8 @@ use crate::{
 
 /// Owner of channels: adds partials of all partitions and emits rows.
 ///
-/// Rows of a channel ascend by sequence and are the same for every interleaving of partitions. Within one call they
-/// come by instant of event time, then channel. At one instant a channel has, in this order: moments of intervals, its
+/// Rows of a channel ascend by sequence and are the same for every interleaving of partitions. A mark makes rows come
+/// by instant of event time, then channel. At one instant a channel has, in this order: moments of intervals, its
 /// window, moments of the window, settings.
 #[derive(Debug)]
 pub struct Merge {

@@ -29,7 +29,8 @@ pub enum RuleState {
 }
 
 /// Reactions since the last analysis of a channel under the plain rule on shares. While that rule stays in force,
-/// another threshold or interval applies to what was collected; under another rule nothing is collected.
+/// another threshold or interval applies to what was collected, at the next bin that brings a reaction; under another
+/// rule nothing is collected.
 #[derive(Debug, Clone, Default)]
 pub struct Interval {
     total: u64,
@@ -174,7 +175,7 @@ fn judge_count(rule: &PlainRule, allowed: &Allowed, window: (i64, i64), tally: &
 /// Strongest first, equals by canonical text, the weakest beyond the limit left out.
 fn strongest(found: &[Found], emotes: &Emotes) -> Vec<Found> {
     let mut sorted: Vec<Found> =
-        sorted_by_text(&found, emotes, |found| found.emote).into_iter().map(|index| found[index]).collect();
+        sorted_by_text(found, emotes, |found| found.emote).into_iter().map(|index| found[index]).collect();
     sorted.sort_by(|a, b| b.strength.total_cmp(&a.strength));
     sorted.truncate(MOMENTS_PER_INSTANT_MAX);
     sorted
@@ -193,8 +194,9 @@ impl Interval {
         let bins = tally.emotes().iter().map(|emote| emote.bins.len()).max().unwrap_or(0);
         for bin in 0..bins {
             let bin_ms = start_ms + bin as i64 * BIN_MS;
+            let before = self.total;
             self.collect(tally, bin, bin_ms);
-            if self.total >= u64::from(rule.interval) {
+            if self.total > before && self.total >= u64::from(rule.interval) {
                 all.extend(strongest(&self.analyse(rule, allowed, bin_ms + BIN_MS, tally), emotes));
                 *self = Self::default();
             }

@@ -1,1 +1,8 @@
+//! Integration tests of the aggregation: against a naive reference, across layouts, through snapshots, and its codecs.
 
+mod cases;
+mod formats;
+mod ids;
+mod reference;
+mod same_output;
+mod sketches;

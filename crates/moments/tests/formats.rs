@@ -1,0 +1,132 @@
+//! Stored formats: partials and snapshots survive, old ones stay readable, damage is an error.
+
+use std::sync::Arc;
+
+use emostream_moments::{Aggregate, AggregateOutput, CountSink, Counter, Partial, StreamParameters};
+use emostream_protocol::{
+    ChannelName, EmoteId, Emotes,
+    record::{SettingsChange, decode},
+};
+use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+use crate::cases::{Case, Dice};
+
+#[derive(Default)]
+struct Partials(Vec<Partial>);
+
+impl CountSink for Partials {
+    fn partial(&mut self, partial: Partial) {
+        self.0.push(partial);
+    }
+    fn closed_through(&mut self, _: i64) {}
+    fn settings(&mut self, _: &SettingsChange, _: i64) {}
+    fn counted(&mut self, _: &ChannelName, _: EmoteId, _: u32) {}
+}
+
+fn parameters() -> StreamParameters {
+    StreamParameters::default()
+}
+
+fn partials(seed: u64, emotes: &Emotes) -> Vec<Partial> {
+    let mut counter = Counter::new(parameters(), 1);
+    let mut sink = Partials::default();
+    for (_, append_ms, record) in Case::new(seed, true, emotes).log(1, emotes) {
+        counter.observe(append_ms, &decode(&record, emotes).unwrap(), &mut sink).unwrap();
+    }
+    sink.0
+}
+
+/// The aggregate of a case in the middle of it.
+fn middle(seed: u64, emotes: &Arc<Emotes>) -> Aggregate {
+    let log = Case::new(seed, true, emotes).log(4, emotes);
+    let mut aggregate = Aggregate::new(parameters(), 4, emotes.clone(), 1);
+    for (partition, append_ms, record) in &log[..log.len() / 2] {
+        let record = decode(record, emotes).unwrap();
+        aggregate.observe(*partition, *append_ms, &record, &mut AggregateOutput::default()).unwrap();
+    }
+    aggregate
+}
+
+fn restore(bytes: &[u8]) -> Result<Aggregate, emostream_protocol::DecodeError> {
+    Aggregate::restore(bytes, parameters(), 4, Arc::new(Emotes::new()), 9)
+}
+
+#[test]
+fn partials_survive_their_bytes() {
+    let emotes = Emotes::new();
+    for partial in (0..10).flat_map(|seed| partials(seed, &emotes)) {
+        let bytes = partial.encode(parameters(), &emotes);
+        let other = Emotes::new();
+        let read = Partial::decode(&bytes, parameters(), &other).unwrap();
+        assert_eq!((&read.channel, read.window_start_ms), (&partial.channel, partial.window_start_ms));
+        assert_eq!(read.encode(parameters(), &other), bytes);
+    }
+}
+
+const PARTIAL: &[u8] = include_bytes!("fixtures/partial-v1.bin");
+const SNAPSHOT: &[u8] = include_bytes!("fixtures/snapshot-v1.bin");
+
+#[test]
+fn committed_formats_stay_readable_and_unchanged() {
+    let emotes = Arc::new(Emotes::new());
+    let partial = partials(2, &emotes).swap_remove(1).encode(parameters(), &emotes);
+    let snapshot = middle(2, &emotes).snapshot();
+    if std::env::var_os("EMOSTREAM_WRITE_FIXTURES").is_some() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+        std::fs::write(format!("{folder}/partial-v1.bin"), &partial).unwrap();
+        std::fs::write(format!("{folder}/snapshot-v1.bin"), &snapshot).unwrap();
+        return;
+    }
+    let other = Emotes::new();
+    assert_eq!(Partial::decode(PARTIAL, parameters(), &other).unwrap().encode(parameters(), &other), PARTIAL);
+    assert_eq!(restore(SNAPSHOT).unwrap().snapshot(), SNAPSHOT);
+    assert!(partial == PARTIAL && snapshot == SNAPSHOT, "what is written today is what the fixtures hold");
+}
+
+#[test]
+fn other_parameters_versions_and_partitions_are_refused() {
+    let window = StreamParameters::new(1_000, 500, 240_000).unwrap();
+    let emotes = Arc::new(Emotes::new());
+    assert!(Aggregate::restore(SNAPSHOT, window, 4, emotes.clone(), 0).is_err());
+    assert!(Aggregate::restore(SNAPSHOT, parameters(), 5, emotes.clone(), 0).is_err());
+    assert!(Partial::decode(PARTIAL, window, &emotes).is_err());
+    let newer = |bytes: &[u8]| [&[2], &bytes[1..]].concat();
+    assert!(
+        restore(&newer(SNAPSHOT)).is_err()
+            && Partial::decode(&newer(PARTIAL), parameters(), &emotes).is_err()
+    );
+    for cut in 0..SNAPSHOT.len() {
+        assert!(restore(&SNAPSHOT[..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+/// Damage at a few places: every answer is fine but a panic, and what is accepted has one form.
+fn damaged(bytes: &[u8], seed: u64) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    let mut dice = Dice(seed);
+    for _ in 0..1 + dice.below(3) {
+        let place = dice.below(damaged.len() as u64) as usize;
+        damaged[place] = dice.next() as u8;
+    }
+    damaged
+}
+
+proptest! {
+    #[test]
+    fn damage_is_an_error_and_no_panic(seed: u64, noise in prop::collection::vec(any::<u8>(), 0..400)) {
+        let emotes = Emotes::new();
+        for bytes in [&damaged(PARTIAL, seed), &noise, &[&[1, 208, 15], &noise[..]].concat()] {
+            if let Ok(read) = Partial::decode(bytes, parameters(), &emotes) {
+                let again = read.encode(parameters(), &emotes);
+                let twice = Partial::decode(&again, parameters(), &emotes).unwrap().encode(parameters(), &emotes);
+                prop_assert_eq!(twice, again);
+            }
+        }
+        for bytes in [&damaged(SNAPSHOT, seed), &noise] {
+            if let Ok(read) = restore(bytes) {
+                let again = read.snapshot();
+                prop_assert_eq!(restore(&again).unwrap().snapshot(), again);
+            }
+        }
+    }
+}
