@@ -2,6 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod conformance;
+mod damage;
+mod dice;
+mod embedded;
+mod faults;
+mod fixture;
 mod model_disk;
 mod setup;
 mod simulation;

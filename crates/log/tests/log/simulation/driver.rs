@@ -1,101 +1,38 @@
-//! The embedded log against a plain vector, through thousands of crashes on a disk that keeps no promise it has
-//! not been made to give. `EMOSTREAM_SEEDS=n` sets how many seeds, `EMOSTREAM_SEED=n` runs one again.
+//! Drives a log at random through appends, faults and crashes, and holds it against the truth.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use emostream_log::{
-    Appended, Committed, Log, LogError, ManualClock, Offset, Record,
-    embedded::{Durability, EmbeddedConfig, EmbeddedLog, Retention, Stepper, TopicConfig},
+    Committed, Log, LogError, ManualClock, Offset,
+    embedded::{Durability, EmbeddedConfig, EmbeddedLog, Stepper},
 };
 
+use super::{
+    GROUP, PARTITIONS, Seen,
+    truth::{Attempts, Truth, ensure},
+};
 use crate::{
-    model_disk::{Dice, Faults, ModelDisk},
-    setup::{START_MS, at, ready},
+    dice::Dice,
+    model_disk::{Faults, ModelDisk},
+    setup::{at, ready},
 };
 
-const PARTITIONS: u32 = 3;
-const GROUP: &str = "count";
-
-/// What a run has seen, to show that it saw something.
-#[derive(Default, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    acknowledged: u64,
-    refused: u64,
-    /// Unacknowledged records that a crash left in the log.
-    survivors: u64,
-    power_losses: u64,
-    kills: u64,
-    torn_bytes: u64,
-    failed: u64,
-    deleted: u64,
-}
-
-/// What must be true of one partition.
-#[derive(Default)]
-struct Truth {
-    /// Acknowledged or read once, so they stay. Index = offset.
-    records: Vec<Record>,
-    restore_point: Offset,
-    committed: Option<Committed>,
-    /// Attempts since then that failed, and may have come through all the same.
-    committing: Vec<Option<Committed>>,
-}
-
-/// Which append a value was part of, and its place in it.
-type Attempts = HashMap<Bytes, (u64, u32, u32)>;
-
-struct Driver {
-    dice: Dice,
-    disk: ModelDisk,
-    clock: Arc<ManualClock>,
-    config: EmbeddedConfig,
-    truths: Vec<Truth>,
-    attempts: Attempts,
-    appends: u64,
-    seen: Seen,
-    may_shrink: bool,
-}
-
-macro_rules! ensure {
-    ($truth:expr, $($lie:tt)*) => {
-        if !$truth {
-            return Err(format!($($lie)*));
-        }
-    };
-}
-
-/// Runs one seed; an error says which promise was broken.
-pub(crate) fn run(seed: u64, lying_disk: bool) -> Result<Seen, String> {
-    let mut dice = Dice(seed);
-    let disk = ModelDisk::new(dice.draw());
-    if lying_disk {
-        disk.lie();
-    }
-    let clock = Arc::new(ManualClock::new(START_MS));
-    let retention = Retention { age_ms: dice.happens(500).then_some(3000), bytes: None };
-    let topic = TopicConfig { name: "taps".to_owned(), partitions: PARTITIONS, retention };
-    let mut config = EmbeddedConfig::new("/log", vec![topic]);
-    config.seed = dice.draw();
-    config.segment_bytes = 1 << (9 + dice.below(5));
-    config.durability = if dice.happens(150) { Durability::Os } else { Durability::Fsync };
-    config.clock = Arc::clone(&clock) as _;
-    config.disk = Arc::new(disk.clone());
-    let truths = (0..PARTITIONS).map(|_| Truth::default()).collect();
-    let (attempts, seen) = (HashMap::new(), Seen::default());
-    let mut driver =
-        Driver { dice, disk, clock, config, truths, attempts, appends: 0, seen, may_shrink: false };
-    for _ in 0..3 + driver.dice.below(6) {
-        driver.life()?;
-    }
-    driver.disk.set_faults(Faults::default());
-    driver.open()?;
-    Ok(driver.seen)
+pub(super) struct Driver {
+    pub(super) dice: Dice,
+    pub(super) disk: ModelDisk,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) config: EmbeddedConfig,
+    pub(super) truths: Vec<Truth>,
+    pub(super) attempts: Attempts,
+    pub(super) appends: u64,
+    pub(super) seen: Seen,
+    pub(super) may_shrink: bool,
 }
 
 impl Driver {
     /// From an open to a crash.
-    fn life(&mut self) -> Result<(), String> {
+    pub(super) fn life(&mut self) -> Result<(), String> {
         let Some((log, mut stepper)) = self.open()? else { return Ok(()) };
         self.set_some_faults();
         let doom = self.dice.happens(700).then(|| 1 + self.dice.below(120));
@@ -155,7 +92,7 @@ impl Driver {
     }
 
     /// Opens, perhaps dying on the way, and holds what is there against the truth.
-    fn open(&mut self) -> Result<Option<(EmbeddedLog, Stepper)>, String> {
+    pub(super) fn open(&mut self) -> Result<Option<(EmbeddedLog, Stepper)>, String> {
         for attempt in 0..4 {
             let faulty = attempt < 2 && self.dice.happens(300);
             self.disk.set_faults(Faults::default());
@@ -321,95 +258,5 @@ impl Driver {
             "read something else"
         );
         Ok(())
-    }
-}
-
-impl Truth {
-    fn acknowledge(&mut self, appended: Appended, values: Vec<Bytes>) -> Result<(), String> {
-        let (end, time) = (self.records.len() as Offset, appended.append_time_ms);
-        ensure!(appended.first_offset == end, "answered {} at the end {end}", appended.first_offset);
-        ensure!(self.last_time_ms() <= time, "append time {time} descends");
-        let records = values.into_iter().zip(end..);
-        self.records.extend(records.map(|(value, offset)| Record { offset, append_time_ms: time, value }));
-        Ok(())
-    }
-
-    /// Holds a record read after a crash against the truth, or adds one that was never answered. Says how many
-    /// were added.
-    fn take(&mut self, record: Record, attempts: &Attempts) -> Result<u64, String> {
-        if let Some(known) = self.records.get(record.offset as usize) {
-            ensure!(*known == record, "{known:?} became {record:?}");
-            return Ok(0);
-        }
-        let Some((append, place, _)) = attempts.get(&record.value) else {
-            return Err(format!("invented: {record:?}"));
-        };
-        ensure!(!self.records.iter().any(|known| known.value == record.value), "doubled: {record:?}");
-        ensure!(self.last_time_ms() <= record.append_time_ms, "append time descends at {record:?}");
-        let before = self.records.last().and_then(|last| attempts.get(&last.value));
-        let follows = |(earlier, at, of): &(u64, u32, u32)| match place {
-            0 => at + 1 == *of,
-            _ => earlier == append && at + 1 == *place,
-        };
-        ensure!(before.map_or(*place == 0, follows), "an append in pieces at {record:?}");
-        self.records.push(record);
-        Ok(1)
-    }
-
-    fn last_time_ms(&self) -> i64 {
-        self.records.last().map_or(i64::MIN, |last| last.append_time_ms)
-    }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
-#[test]
-fn everything_acknowledged_survives_every_crash() {
-    if let Some(seed) = number_from("EMOSTREAM_SEED") {
-        return println!("seed {seed}: {:?}", run(seed, false).unwrap());
-    }
-    let seeds = number_from("EMOSTREAM_SEEDS").unwrap_or(400);
-    let mut total = Seen::default();
-    for seed in 0..seeds {
-        let seen = match run(seed, false) {
-            Ok(seen) => seen,
-            Err(broken) => panic!("seed {seed}: {broken} (again with EMOSTREAM_SEED={seed})"),
-        };
-        total.add(&seen);
-    }
-    println!("{seeds} seeds: {total:?}");
-    assert!(
-        total.survivors > 0 && total.failed > 0 && total.torn_bytes > 0 && total.deleted > 0,
-        "{total:?}"
-    );
-}
-
-#[test]
-fn a_seed_does_the_same_thing_twice() {
-    for seed in 0..20 {
-        assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
-    }
-}
-
-/// The proof that the simulation would notice a sync that is not there.
-#[test]
-fn a_disk_that_only_claims_to_sync_is_found_out() {
-    let broken = (0..20).find_map(|seed| Some((seed, run(seed, true).err()?)));
-    let (seed, broken) = broken.expect("20 seeds without a single sync and nothing was lost");
-    println!("seed {seed}: {broken}");
-}
-
-impl Seen {
-    fn add(&mut self, other: &Self) {
-        self.acknowledged += other.acknowledged;
-        self.refused += other.refused;
-        self.survivors += other.survivors;
-        self.power_losses += other.power_losses;
-        self.kills += other.kills;
-        self.torn_bytes += other.torn_bytes;
-        self.failed += other.failed;
-        self.deleted += other.deleted;
     }
 }

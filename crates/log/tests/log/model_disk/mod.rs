@@ -10,29 +10,10 @@ use std::{
 
 use emostream_log::embedded::disk::{Disk, DiskFile, DiskLock, LockRefused};
 
-const SECTOR_BYTES: usize = 512;
+use self::file::{Change, FileState, ModelFile};
+use crate::dice::Dice;
 
-/// Seeded randomness (SplitMix64), so that a failing run can be run again.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `limit`.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.draw() % limit
-    }
-
-    /// Whether something with this chance in a thousand happens.
-    pub(crate) fn happens(&mut self, per_mille: u64) -> bool {
-        self.below(1000) < per_mille
-    }
-}
+mod file;
 
 /// Chances in a thousand that an operation fails, and how.
 #[derive(Clone, Copy, Default)]
@@ -63,21 +44,6 @@ struct World {
     locked: bool,
     /// Says that it has synced, and has not.
     lies: bool,
-}
-
-#[derive(Default)]
-struct FileState {
-    /// What survives in any case.
-    durable: Vec<u8>,
-    /// What is read.
-    cache: Vec<u8>,
-    /// Since the last sync.
-    pending: Vec<Change>,
-}
-
-enum Change {
-    Write(u64, Vec<u8>),
-    Truncate(u64),
 }
 
 #[derive(Default)]
@@ -152,50 +118,9 @@ impl ModelDisk {
         world.restart();
     }
 
-    /// Flips one bit where it lies.
-    pub(crate) fn flip(&self, path: &Path, bit: u64) {
-        let mut world = self.world();
-        let Some(Entry::File(inode)) = world.entry(path) else { panic!("no file {}", path.display()) };
-        let file = world.files.get_mut(&inode).unwrap();
-        for bytes in [&mut file.durable, &mut file.cache] {
-            bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
-        }
-    }
-
     fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap()
     }
-}
-
-impl FileState {
-    /// Makes any subset of the pending sectors durable and forgets the others.
-    fn settle(&mut self, dice: &mut Dice, kept: u64) {
-        for change in std::mem::take(&mut self.pending) {
-            match change {
-                Change::Truncate(len) if dice.happens(kept) => self.durable.resize(len as usize, 0),
-                Change::Truncate(_) => {}
-                Change::Write(position, bytes) => {
-                    let mut at = 0;
-                    while at < bytes.len() {
-                        let place = position as usize + at;
-                        let end = bytes.len().min(at + SECTOR_BYTES - place % SECTOR_BYTES);
-                        if dice.happens(kept) {
-                            put(&mut self.durable, place, &bytes[at..end]);
-                        }
-                        at = end;
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn put(into: &mut Vec<u8>, position: usize, bytes: &[u8]) {
-    let end = position + bytes.len();
-    if into.len() < end {
-        into.resize(end, 0);
-    }
-    into[position..end].copy_from_slice(bytes);
 }
 
 fn set(entries: &mut BTreeMap<String, Entry>, name: &str, entry: Option<Entry>) {
@@ -357,92 +282,5 @@ impl Drop for Lock {
         if world.life == self.life {
             world.locked = false;
         }
-    }
-}
-
-struct ModelFile {
-    disk: ModelDisk,
-    inode: u64,
-    life: u64,
-}
-
-impl ModelFile {
-    /// Runs an operation on the file, unless the handle or the machine is dead.
-    fn with<T>(&self, operation: impl FnOnce(&mut FileState, &mut World) -> io::Result<T>) -> io::Result<T> {
-        let mut world = self.disk.world();
-        if world.dead || world.life != self.life {
-            return Err(eio());
-        }
-        let mut file = world.files.remove(&self.inode).unwrap();
-        let result = operation(&mut file, &mut world);
-        world.files.insert(self.inode, file);
-        result
-    }
-}
-
-impl DiskFile for ModelFile {
-    fn read_at(&self, into: &mut [u8], position: u64) -> io::Result<usize> {
-        self.with(|file, _| {
-            let rest = file.cache.get(position as usize..).unwrap_or_default();
-            let count = rest.len().min(into.len());
-            into[..count].copy_from_slice(&rest[..count]);
-            Ok(count)
-        })
-    }
-
-    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize> {
-        self.with(|file, world| {
-            let faults = world.faults;
-            let last = world.last_operation()?;
-            let failure = if last || world.dice.happens(faults.write_eio) {
-                Some(eio())
-            } else if world.dice.happens(faults.write_full) {
-                Some(full())
-            } else {
-                None
-            };
-            let short = failure.is_some() || world.dice.happens(faults.short_write);
-            let count = if short { 1 + world.dice.below(bytes.len() as u64) as usize } else { bytes.len() };
-            put(&mut file.cache, position as usize, &bytes[..count]);
-            file.pending.push(Change::Write(position, bytes[..count].to_vec()));
-            failure.map_or(Ok(count), Err)
-        })
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.with(|file, world| {
-            let faults = world.faults;
-            let last = world.last_operation()?;
-            if last {
-                return Err(eio());
-            }
-            let failure = match () {
-                () if world.dice.happens(faults.sync_eio) => Some(eio()),
-                () if world.dice.happens(faults.sync_full) => Some(full()),
-                () => None,
-            };
-            if let Some(failure) = failure {
-                // The kernel marks what it could not write as clean: it is read as before, and never written.
-                file.settle(&mut world.dice, 500);
-                return Err(failure);
-            }
-            if !world.lies {
-                file.settle(&mut world.dice, 1000);
-            }
-            Ok(())
-        })
-    }
-
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.with(|file, world| {
-            let last = world.last_operation()?;
-            file.cache.resize(len as usize, 0);
-            file.pending.push(Change::Truncate(len));
-            if last { Err(eio()) } else { Ok(()) }
-        })
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.with(|file, _| Ok(file.cache.len() as u64))
     }
 }
