@@ -1,0 +1,200 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Play an audience against a server, or load it and measure.
+///
+/// Without a subcommand, SCENARIO is played: people who react as its phases say. `--list` shows the scenarios that are
+/// part of the program; a path plays a file of your own (format: scenarios/README.md).
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Examples:\n  simulate match\n  simulate emote-bursts --duration 60s --seed 7\n  \
+    simulate match --audience 0.2 --speed 2\n  simulate load --rate 5000 --connections 64 --duration 30s --viewers 100")]
+pub struct SimulateArgs {
+    /// Load at a fixed rate instead, with exact latencies
+    #[command(subcommand)]
+    pub command: Option<SimulateCommand>,
+
+    /// Name of a scenario (see --list), or path of a scenario file
+    #[arg(required_unless_present = "list")]
+    pub scenario: Option<String>,
+
+    /// List the scenarios that are part of the program, and end
+    #[arg(long)]
+    pub list: bool,
+
+    /// How much faster than real time the scenario is played
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = factor)]
+    pub speed: f64,
+
+    /// Size of the audience, relative to the scenario's
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = factor)]
+    pub audience: f64,
+
+    /// End after this time, such as 90s, 5m or 1h; default: the scenario's own end, if it has one
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+
+    /// Connections that share the audience's reactions
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    pub connections: u16,
+
+    /// Where, how, and by which seed
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// What `simulate` does besides playing a scenario.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SimulateCommand {
+    /// Send at a fixed rate and measure latency from the time each reaction was due
+    Load(LoadArgs),
+}
+
+/// A load test.
+#[derive(Debug, Clone, Args)]
+pub struct LoadArgs {
+    /// Reactions per second
+    #[arg(long, default_value_t = 1_000.0, value_name = "R", value_parser = rate)]
+    pub rate: f64,
+
+    /// Connections that send
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    pub connections: u16,
+
+    /// Length of the test, such as 30s or 5m
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub duration: Duration,
+
+    /// Reactions in one request
+    #[arg(long, default_value_t = 1, value_name = "B", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub batch: u16,
+
+    /// Send the next request when the last is answered, instead of at a rate: measures throughput, not latency
+    #[arg(long)]
+    pub closed_loop: bool,
+
+    /// Write the results to this file as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Where, how, and by which seed
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// The server, and how it is reached.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// The server
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "EMOSTREAM_URL")]
+    pub url: String,
+
+    /// The channel
+    #[arg(long, default_value = "main")]
+    pub channel: String,
+
+    /// How reactions are sent
+    #[arg(long, value_enum, default_value_t = Transport::Http)]
+    pub transport: Transport,
+
+    /// The same seed gives the same reactions; default: by chance, and shown
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+
+    /// How long to wait for the server to be there, such as 10s
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub wait: Duration,
+}
+
+/// How reactions are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Requests over kept-alive connections
+    Http,
+    /// Viewer frames over WebSockets
+    Ws,
+}
+
+impl Transport {
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Ws => "ws",
+        }
+    }
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    bounded(text, 0.001, 1_000.0)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    bounded(text, 0.1, 10_000_000.0)
+}
+
+fn bounded(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("expected a number from {least} to {most}")),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
+    let (number, seconds) = UNITS
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)))
+        .unwrap_or((text, 1.0));
+    match number.trim().parse::<f64>() {
+        Ok(number) if (0.0..=1e7).contains(&number) => Ok(Duration::from_secs_f64(number * seconds)),
+        _ => Err("expected a time such as 500ms, 30s, 5m or 1h".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser as _;
+
+    use super::{SimulateArgs, SimulateCommand, duration};
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        simulate: SimulateArgs,
+    }
+
+    fn parse(line: &str) -> Result<SimulateArgs, String> {
+        let words = std::iter::once("simulate").chain(line.split_whitespace());
+        Program::try_parse_from(words).map(|program| program.simulate).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_scenario_a_list_or_a_load_test() {
+        let args = parse("match --seed 7 --speed 2 --duration 90s --transport ws").unwrap();
+        assert_eq!((args.scenario.as_deref(), args.server.seed), (Some("match"), Some(7)));
+        assert!(parse("--list").unwrap().list);
+        let Some(SimulateCommand::Load(load)) = parse("load --rate 5000 --batch 10").unwrap().command else {
+            panic!("expected load")
+        };
+        assert_eq!((load.batch, load.duration), (10, Duration::from_secs(10)));
+        assert!(parse("").unwrap_err().contains("SCENARIO"));
+        for bad in ["match --speed 0", "match --connections 0", "load --batch 1001", "load --rate no"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("2", 2_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        assert!(duration("soon").is_err() && duration("-1s").is_err());
+    }
+}
