@@ -100,13 +100,25 @@ fn identity(config: &EmbeddedConfig, chance: &mut Chance) -> Result<(Identity, b
         create_dir(disk, &dir.join(FOLDER))?;
     }
     disk.sync_dir(dir).map_err(|error| LogError::io("sync", dir, &error))?;
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        disk.sync_dir(parent).map_err(|error| LogError::io("sync", parent, &error))?;
-    }
+    sync_ancestors(disk, dir)?;
     if changed {
         identity.save(disk, dir)?;
     }
     Ok((identity, created))
+}
+
+/// The way to the log must be as durable as the log. Not told apart are directories that were there all along.
+fn sync_ancestors(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+    for ancestor in dir.ancestors().skip(1) {
+        let ancestor = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
+        match disk.sync_dir(ancestor) {
+            Ok(()) => {}
+            // Where we may not look, we have not created anything either.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            Err(error) => return Err(LogError::io("sync", ancestor, &error)),
+        }
+    }
+    Ok(())
 }
 
 fn create_dir(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {

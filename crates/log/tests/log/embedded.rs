@@ -221,3 +221,29 @@ fn callers_on_many_threads_get_every_offset_once() {
     given.sort_unstable();
     assert_eq!(given, (0..400).map(|append| append * 2).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_large_segment_is_read_from_anywhere_through_its_index() {
+    let mut disk = OnDisk::new();
+    disk.config.segment_bytes = 1 << 20;
+    let log = disk.open();
+    let value = |i: u64| Bytes::from(format!("{i:0>width$}", width = (i as usize * 7) % 900));
+    for round in 0..100 {
+        wait(log.append(&at(0), (round * 40..round * 40 + 40).map(value).collect())).unwrap();
+        disk.clock.advance(10);
+    }
+    let check = |log: &EmbeddedLog| {
+        for from in (0..4000).step_by(37) {
+            let records = log.read(&at(0), from, 3000).unwrap();
+            assert!(records.iter().map(|record| record.value.len()).sum::<usize>() > 2000 || from > 3990);
+            for (offset, record) in (from..).zip(records) {
+                assert_eq!((record.offset, record.value), (offset, value(offset)));
+            }
+            let time_ms = START_MS + from as i64 / 4;
+            assert_eq!(log.offset_at(&at(0), time_ms).unwrap(), (from / 4).div_ceil(10) * 40);
+        }
+    };
+    check(&log);
+    drop(log);
+    check(&disk.open());
+}

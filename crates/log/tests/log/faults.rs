@@ -1,7 +1,8 @@
 //! Single faults in slow motion: what is refused, what is kept, and how the log goes on.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, process::Command, sync::Arc};
 
+use bytes::Bytes;
 use emostream_log::{
     Appended, Log, LogError, ManualClock,
     embedded::{EmbeddedConfig, EmbeddedLog, Stepper, disk::Disk},
@@ -9,7 +10,7 @@ use emostream_log::{
 
 use crate::{
     model_disk::{Faults, ModelDisk},
-    setup::{START_MS, at, ready, topic, values},
+    setup::{OnDisk, START_MS, at, ready, topic, values, wait},
 };
 
 struct Bench {
@@ -127,4 +128,42 @@ fn an_identity_that_cannot_be_stored_fences_nobody() {
     let bench = Bench::new();
     bench.disk.set_faults(Faults { entry_eio: 1000, ..Faults::default() });
     assert!(bench.log.fenced_writer("merge").is_err());
+}
+
+/// A file system of one mebibyte, gone with the value.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// `None` where mounting is not allowed; the model disk has then shown the same.
+    fn mount(on: &Path) -> Option<Self> {
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(on).output();
+        mounted.ok()?.status.success().then(|| Self(on.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg(&self.0).output().unwrap();
+    }
+}
+
+#[test]
+fn a_really_full_disk_refuses_keeps_serving_and_heals() {
+    let mut disk = OnDisk::new();
+    let Some(small) = SmallDisk::mount(disk.dir.path()) else {
+        return println!("no right to mount a small disk here: only the model disk was full");
+    };
+    disk.config.segment_bytes = 64 << 10;
+    let log = disk.open();
+    let append = |bytes| wait(log.append(&at(0), vec![Bytes::from(vec![1; bytes])]));
+    let refused = (0..10_000).find_map(|_| append(5000).err());
+    assert!(matches!(refused, Some(LogError::Full(_))), "{refused:?}");
+    assert!(matches!(append(60_000), Err(LogError::Full(_))));
+    let end = log.bounds(&at(0)).unwrap().end;
+    assert!(end > 100);
+    assert_eq!(log.read(&at(0), 0, usize::MAX).unwrap().len() as u64, end);
+    Command::new("mount").args(["-o", "remount,size=2m"]).arg(&small.0).output().unwrap();
+    assert_eq!(append(60_000).unwrap().first_offset, end);
+    drop(log);
+    assert_eq!(disk.open().read(&at(0), 0, usize::MAX).unwrap().len() as u64, end + 1);
 }
