@@ -65,9 +65,20 @@ pub(crate) fn run(seed: u64, lying_disk: bool) -> Result<Seen, String> {
     config.clock = Arc::clone(&clock) as _;
     config.disk = Arc::new(disk.clone());
     let truths = (0..PARTITIONS).map(|_| Truth::default()).collect();
+    let equal_sizes = dice.happens(400);
     let (attempts, seen) = (HashMap::new(), Seen::default());
-    let mut driver =
-        Driver { dice, disk, clock, config, truths, attempts, appends: 0, seen, may_shrink: false };
+    let mut driver = Driver {
+        dice,
+        disk,
+        clock,
+        config,
+        truths,
+        attempts,
+        appends: 0,
+        seen,
+        may_shrink: false,
+        equal_sizes,
+    };
     for _ in 0..3 + driver.dice.below(6) {
         driver.life()?;
     }
