@@ -186,7 +186,7 @@ fn verification_beside_a_busy_writer_finds_no_damage() {
     let disk = OnDisk::new();
     let log = disk.open();
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| append_many(&log, 2000));
+        let writer = scope.spawn(|| append_many(&log, 500));
         while !writer.is_finished() {
             for segment in verify(&disk.config.dir).unwrap() {
                 assert!(segment.unwrap().damage.is_empty());
