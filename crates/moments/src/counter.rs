@@ -5,18 +5,21 @@ use std::collections::BTreeMap;
 use emostream_protocol::{
     ChannelName, DecodeError, EmoteId,
     limits::ID_AHEAD_MS_MAX,
-    record::{LogRecord, ReactionBatch, SettingsChange, SpoolPosition},
+    record::{LogRecord, Reaction, ReactionBatch, SettingsChange, SpoolPosition},
 };
 
 use crate::{
     event_time::{PartitionClock, event_time_ms, is_late},
-    ids::IdMemory,
+    ids::{IdMemory, Seat},
     parameters::{BIN_MS, StreamParameters},
     partial::Partial,
     sketch::Reactor,
     tally::{Counted, Tally},
     window::{Slot, Windows, start_of},
 };
+
+/// Reactions whose ids are looked up together: enough to overlap waits for memory, few enough to stay in the cache.
+const BLOCK: usize = 32;
 
 /// Takes what a counter finds. Calls come in an order that depends on the partition's records alone.
 pub trait CountSink {
@@ -53,6 +56,18 @@ struct Scratch {
     places: Vec<Place>,
     /// Emotes with something for the next pulse: window, place in its tally, channel.
     fresh: Vec<(Slot, usize, usize)>,
+    block: Vec<Ready>,
+}
+
+/// A reaction of the block at hand.
+#[derive(Debug)]
+struct Ready {
+    /// Where its id belongs, if a client gave it.
+    seat: Option<Seat>,
+    unverified: bool,
+    channel: u32,
+    event_ms: i64,
+    counted: Counted,
 }
 
 /// Where a batch's channel counts: its number in the memory of ids, and the window that its last reaction fell in.
@@ -195,50 +210,86 @@ impl Counter {
             let reaction = reaction?;
             if reaction.id_from_client {
                 let channel = self.scratch.places[reaction.channel].channel;
-                self.ids.note(channel, &reaction.id, instant.append_ms, instant.now_ms);
+                let seat = self.ids.seat(channel, &reaction.id, instant.append_ms);
+                self.ids.note(&seat, instant.append_ms, instant.now_ms);
             }
         }
         Ok(())
     }
 
+    /// Counts a batch in blocks of three short loops: decode, call for the ids' places in memory, count. The middle one
+    /// is tight, so that the waits for many places overlap instead of adding up.
     fn count(&mut self, instant: Instant, batch: &ReactionBatch<'_>) -> Result<(), DecodeError> {
         self.prepare(batch)?;
+        let mut block = std::mem::take(&mut self.scratch.block);
+        let mut reactions = batch.iter();
+        let mut ended = Ok(());
+        loop {
+            block.clear();
+            for reaction in reactions.by_ref().take(BLOCK) {
+                match reaction {
+                    Ok(reaction) => block.push(self.ready(instant, &reaction)),
+                    Err(error) => ended = Err(error),
+                }
+            }
+            block.iter().filter_map(|ready| ready.seat.as_ref()).for_each(|seat| self.ids.touch(seat));
+            block.iter().for_each(|ready| self.count_one(instant, ready));
+            if block.len() < BLOCK {
+                self.scratch.block = block;
+                return ended;
+            }
+        }
+    }
+
+    /// All that counting needs to know of a reaction.
+    #[inline]
+    fn ready(&mut self, instant: Instant, reaction: &Reaction<'_>) -> Ready {
         let Instant { append_ms, now_ms } = instant;
-        let (lateness_ms, window_ms) = (self.parameters.lateness_ms(), self.parameters.window_ms());
+        let lateness_ms = self.parameters.lateness_ms();
         // An id older than this may have had a twin that is no longer remembered.
         let oldest_vouched_ms = now_ms - self.parameters.horizon_ms() + ID_AHEAD_MS_MAX;
-        for reaction in batch.iter() {
-            let reaction = reaction?;
-            let place = &mut self.scratch.places[reaction.channel];
-            if reaction.id_from_client && self.ids.note(place.channel, &reaction.id, append_ms, now_ms) {
-                continue;
-            }
-            let event_ms = event_time_ms(reaction.tapped_ms, now_ms, lateness_ms);
-            let slot = match place.slot {
-                Some(slot) if event_ms >= place.start_ms && event_ms - place.start_ms < window_ms => slot,
-                _ => {
-                    let name = &self.scratch.names[reaction.channel];
-                    let Some(slot) = self.windows.slot(event_ms, name, || name.clone()) else { continue };
-                    *place = Place { start_ms: start_of(event_ms, window_ms), slot: Some(slot), ..*place };
-                    slot
-                }
-            };
-            let tally = self.windows.value(slot);
-            let first = tally.add(&Counted {
+        let channel = self.scratch.places[reaction.channel].channel;
+        Ready {
+            seat: reaction.id_from_client.then(|| self.ids.seat(channel, &reaction.id, append_ms)),
+            unverified: reaction.id_from_client && reaction.id.unix_ms() < oldest_vouched_ms,
+            event_ms: event_time_ms(reaction.tapped_ms, now_ms, lateness_ms),
+            channel: reaction.channel as u32,
+            counted: Counted {
                 emote: reaction.emote,
-                bin: ((event_ms - place.start_ms) as u64 / BIN_MS as u64) as usize,
                 late: is_late(reaction.received_ms, now_ms, lateness_ms),
                 reactor: Reactor::of(reaction.user, &reaction.id),
                 media_time_ms: reaction.media_time_ms,
-            });
-            if reaction.id_from_client && reaction.id.unix_ms() < oldest_vouched_ms {
-                tally.unverified += 1;
-            }
-            if let Some(emote) = first {
-                self.scratch.fresh.push((slot, emote, reaction.channel));
-            }
+            },
         }
-        Ok(())
+    }
+
+    #[inline]
+    fn count_one(&mut self, instant: Instant, ready: &Ready) {
+        if ready.seat.as_ref().is_some_and(|seat| self.ids.note(seat, instant.append_ms, instant.now_ms)) {
+            return;
+        }
+        let window_ms = self.parameters.window_ms();
+        let channel = ready.channel as usize;
+        let place = &mut self.scratch.places[channel];
+        let slot = match place.slot {
+            Some(slot) if ready.event_ms >= place.start_ms && ready.event_ms - place.start_ms < window_ms => {
+                slot
+            }
+            _ => {
+                let name = &self.scratch.names[channel];
+                let slot = self.windows.slot(ready.event_ms, name, || name.clone());
+                let slot = slot.expect("event time is never behind the watermark that closed windows");
+                *place = Place { start_ms: start_of(ready.event_ms, window_ms), slot: Some(slot), ..*place };
+                slot
+            }
+        };
+        let tally = self.windows.value(slot);
+        let first =
+            tally.add(&ready.counted, ((ready.event_ms - place.start_ms) as u32 / BIN_MS as u32) as usize);
+        tally.unverified += u64::from(ready.unverified);
+        if let Some(emote) = first {
+            self.scratch.fresh.push((slot, emote, channel));
+        }
     }
 
     fn send_fresh(&mut self, sink: &mut impl CountSink) {

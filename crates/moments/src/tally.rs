@@ -50,8 +50,6 @@ pub struct Bin {
 pub struct Counted {
     /// Which emote.
     pub emote: EmoteId,
-    /// Bin within the window.
-    pub bin: usize,
     /// Whether it was late by spool.
     pub late: bool,
     /// Who sent it.
@@ -108,12 +106,12 @@ impl Tally {
         &mut self.emotes
     }
 
-    /// Counts a reaction. Returns the emote's place if this is its first for the next pulse.
+    /// Counts a reaction in a bin of the window. Returns the emote's place if this is its first for the next pulse.
     #[inline]
-    pub fn add(&mut self, reaction: &Counted) -> Option<usize> {
+    pub fn add(&mut self, reaction: &Counted, bin: usize) -> Option<usize> {
         let place = self.place(reaction.emote);
         let emote = &mut self.emotes[place];
-        let bin = emote.bin(reaction.bin);
+        let bin = emote.bin(bin);
         bin.count += 1;
         bin.late += u64::from(reaction.late);
         emote.sketch.insert(reaction.reactor);

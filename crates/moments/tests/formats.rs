@@ -31,7 +31,7 @@ fn partials(seed: u64, emotes: &Emotes) -> Vec<Partial> {
     let mut counter = Counter::new(parameters(), 1);
     let mut sink = Partials::default();
     for (_, append_ms, record) in Case::new(seed, true, emotes).log(1, emotes) {
-        counter.observe(append_ms, &decode(&record, emotes).unwrap(), &mut sink).unwrap();
+        counter.observe(append_ms, &decode(&record, emotes).expect("valid"), &mut sink).expect("valid");
     }
     sink.0
 }
@@ -41,8 +41,8 @@ fn middle(seed: u64, emotes: &Arc<Emotes>) -> Aggregate {
     let log = Case::new(seed, true, emotes).log(4, emotes);
     let mut aggregate = Aggregate::new(parameters(), 4, emotes.clone(), 1);
     for (partition, append_ms, record) in &log[..log.len() / 2] {
-        let record = decode(record, emotes).unwrap();
-        aggregate.observe(*partition, *append_ms, &record, &mut AggregateOutput::default()).unwrap();
+        let record = decode(record, emotes).expect("valid");
+        aggregate.observe(*partition, *append_ms, &record, &mut AggregateOutput::default()).expect("valid");
     }
     aggregate
 }

@@ -3,249 +3,225 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use emostream_protocol::{
-    EmoteId, Emotes, ReactionId,
+    ChannelName, EmoteId, Emotes, ReactionId,
     record::{LogRecord, SettingsChange, decode},
     row::{EmoteCount, MomentRow, Row, RuleName, SettingsRow, WindowRow},
-    settings::{ChannelSettings, MomentRule},
+    settings::{ChannelSettings, MomentRule, PlainRule},
 };
 
-/// The parameters of the stream, all in ms.
+use crate::cases::Log;
+
+/// The stream, times in ms.
 #[derive(Clone, Copy)]
 pub(crate) struct Stream {
-    pub(crate) window_ms: i64,
-    pub(crate) lateness_ms: i64,
-    pub(crate) horizon_ms: i64,
+    pub(crate) window: i64,
+    pub(crate) lateness: i64,
+    pub(crate) horizon: i64,
     pub(crate) partitions: usize,
 }
 
 /// A reaction that counts.
 struct Event {
-    event_ms: i64,
+    at: i64,
     emote: EmoteId,
+    name: String,
     late: bool,
     unverified: bool,
     user: Vec<u8>,
     media: Option<u64>,
 }
 
-#[derive(Default)]
-struct Channel {
-    events: Vec<Event>,
-    changes: Vec<(i64, SettingsChange)>,
-}
+type Channels = BTreeMap<String, (Vec<Event>, Vec<(i64, SettingsChange)>)>;
 
-/// All final rows of a log, by channel in order. A log is a list of partition, append time and record.
-pub(crate) fn rows(
-    stream: Stream,
-    log: &[(usize, i64, bytes::Bytes)],
-    emotes: &Emotes,
-) -> BTreeMap<String, Vec<Row>> {
-    let mut channels: BTreeMap<String, Channel> = BTreeMap::new();
-    let mut through_ms = i64::MAX;
+/// All final rows of a log, by channel and in order.
+pub(crate) fn rows(stream: Stream, log: &Log, emotes: &Emotes) -> BTreeMap<String, Vec<Row>> {
+    let mut channels = Channels::new();
+    let mut through = i64::MAX;
     for partition in 0..stream.partitions {
-        let records = log.iter().filter(|record| record.0 == partition);
-        through_ms = through_ms.min(read_partition(stream, records, emotes, &mut channels));
+        through = through.min(read(stream, partition, log, emotes, &mut channels));
     }
-    channels
-        .iter_mut()
-        .map(|(name, channel)| (name.clone(), channel.rows(stream, name, through_ms, emotes)))
-        .collect()
+    let rows = channels.into_iter().map(|(name, (mut events, changes))| {
+        events.sort_by_key(|event| event.at);
+        let rows = rows_of(stream, &name, &events, &changes, through);
+        (name, rows)
+    });
+    rows.collect()
 }
 
-fn floor(ms: i64, step: i64) -> i64 {
-    ms.div_euclid(step) * step
+fn floor(at: i64, step: i64) -> i64 {
+    at.div_euclid(step) * step
 }
 
-fn read_partition<'a>(
-    stream: Stream,
-    records: impl Iterator<Item = &'a (usize, i64, bytes::Bytes)>,
-    emotes: &Emotes,
-    channels: &mut BTreeMap<String, Channel>,
-) -> i64 {
-    let mut now_ms = i64::MIN;
+/// Collects what a partition counts, and says through which instant it has closed.
+fn read(stream: Stream, partition: usize, log: &Log, emotes: &Emotes, channels: &mut Channels) -> i64 {
+    let mut now = i64::MIN / 2;
     let mut seen: HashMap<(String, ReactionId), Vec<i64>> = HashMap::new();
     let mut spools: HashMap<[u8; 16], u64> = HashMap::new();
-    for (_, append_ms, bytes) in records {
-        now_ms = now_ms.max(*append_ms);
-        let batch = match decode(bytes, emotes).expect("the test writes valid records") {
+    for (_, append, bytes) in log.iter().filter(|record| record.0 == partition) {
+        now = now.max(*append);
+        let batch = match decode(bytes, emotes).expect("valid") {
             LogRecord::Tick => continue,
             LogRecord::Settings(change) => {
-                let from_ms = floor(now_ms - stream.lateness_ms, stream.window_ms);
-                channels.entry(change.channel.to_string()).or_default().changes.push((from_ms, change));
+                let from = floor(now - stream.lateness, stream.window);
+                channels.entry(change.channel.to_string()).or_default().1.push((from, change));
                 continue;
             }
             LogRecord::Reactions(batch) => batch,
         };
+        let spool = batch.spool.map(|at| (at.spool, at.offset));
         let repeated =
-            batch.spool.is_some_and(|at| spools.get(&at.spool).is_some_and(|highest| at.offset <= *highest));
-        if let Some(at) = batch.spool.filter(|_| !repeated) {
-            spools.insert(at.spool, at.offset);
-        }
+            spool.is_some_and(|(id, offset)| spools.get(&id).is_some_and(|highest| offset <= *highest));
+        spools.extend(spool.filter(|_| !repeated));
         for reaction in batch.iter().map(|reaction| reaction.expect("valid")) {
             let channel = batch.channels[reaction.channel].to_owned();
+            let mut known = false;
             if reaction.id_from_client {
                 let appends = seen.entry((channel.clone(), reaction.id)).or_default();
-                let known = appends.iter().any(|earlier| now_ms - earlier <= stream.horizon_ms);
-                appends.push(*append_ms);
-                if known {
-                    continue;
-                }
+                known = appends.iter().any(|earlier| now - earlier <= stream.horizon);
+                appends.push(*append);
             }
-            if repeated {
+            if known || repeated {
                 continue;
             }
-            let unknown = reaction.user.is_empty();
-            channels.entry(channel).or_default().events.push(Event {
-                event_ms: reaction.tapped_ms.max(now_ms - stream.lateness_ms).min(now_ms),
+            let anonymous = reaction.user.is_empty();
+            channels.entry(channel).or_default().0.push(Event {
+                at: reaction.tapped_ms.max(now - stream.lateness).min(now),
                 emote: reaction.emote,
-                late: reaction.received_ms + stream.lateness_ms < now_ms,
-                unverified: reaction.id_from_client
-                    && now_ms > reaction.id.unix_ms() - 5_000 + stream.horizon_ms,
-                user: if unknown { reaction.id.as_bytes().to_vec() } else { reaction.user.to_vec() },
+                name: emotes.name(reaction.emote).to_string(),
+                late: reaction.received_ms + stream.lateness < now,
+                unverified: reaction.id_from_client && now > reaction.id.unix_ms() - 5_000 + stream.horizon,
+                user: if anonymous { reaction.id.as_bytes().to_vec() } else { reaction.user.to_vec() },
                 media: reaction.media_time_ms,
             });
         }
     }
-    if now_ms == i64::MIN { i64::MIN } else { floor(now_ms - stream.lateness_ms, stream.window_ms) }
+    floor(now - stream.lateness, stream.window)
 }
 
-fn users<'a>(events: impl Iterator<Item = &'a Event>) -> u64 {
-    events.map(|event| &event.user).collect::<HashSet<_>>().len() as u64
-}
-
-fn mean_media<'a>(events: impl Iterator<Item = &'a Event>) -> Option<u64> {
-    let media: Vec<u64> = events.filter_map(|event| event.media).collect();
-    media.iter().sum::<u64>().checked_div(media.len() as u64)
-}
-
-impl Channel {
-    fn rows(&mut self, stream: Stream, name: &str, through_ms: i64, emotes: &Emotes) -> Vec<Row> {
-        self.events.sort_by_key(|event| event.event_ms);
-        let windows =
-            self.events.iter().map(|event| floor(event.event_ms, stream.window_ms) + stream.window_ms);
-        let mut instants: Vec<i64> = windows.chain(self.changes.iter().map(|change| change.0)).collect();
-        instants.sort_unstable();
-        instants.dedup();
-        let mut rows: Vec<Row> = Vec::new();
-        let mut settings = ChannelSettings::default();
-        let mut interval: Vec<&Event> = Vec::new();
-        for end_ms in instants.into_iter().filter(|instant| *instant <= through_ms) {
-            let start_ms = end_ms - stream.window_ms;
-            let events: Vec<&Event> =
-                self.events.iter().filter(|event| (start_ms..end_ms).contains(&event.event_ms)).collect();
-            let MomentRule::Plain(rule) = &settings.rule;
-            if rule.threshold < 1.0 {
-                let mut bins: BTreeMap<i64, Vec<&Event>> = BTreeMap::new();
-                events
-                    .iter()
-                    .filter(|e| !e.late)
-                    .for_each(|e| bins.entry(floor(e.event_ms, 100)).or_default().push(e));
-                for (bin_ms, reactions) in bins {
-                    interval.extend(reactions);
-                    if interval.len() >= rule.interval as usize {
-                        let first_ms = floor(interval[0].event_ms, 100);
-                        let touched = self.events.iter().filter(|event| {
-                            event.event_ms >= floor(first_ms, stream.window_ms) && event.event_ms < end_ms
-                        });
-                        let touched: Vec<&Event> = touched.collect();
-                        let all = interval.len() as f64;
-                        let span = (first_ms, bin_ms + 100);
-                        let value = |count: u64| count as f64 / all;
-                        let found = moments(&settings, &interval, &touched, span, value, emotes, name);
-                        found
-                            .into_iter()
-                            .for_each(|moment| push(&mut rows, bin_ms + 100, Row::Moment(moment)));
-                        interval.clear();
-                    }
-                }
-            }
-            if !events.is_empty() {
-                push(&mut rows, end_ms, window(name, (start_ms, end_ms), &events, emotes));
-            }
-            if rule.threshold >= 1.0 {
-                let judged: Vec<&Event> = events.iter().filter(|event| !event.late).copied().collect();
-                let value = |count: u64| count as f64;
-                let found = moments(&settings, &judged, &events, (start_ms, end_ms), value, emotes, name);
-                found.into_iter().for_each(|moment| push(&mut rows, end_ms, Row::Moment(moment)));
-            }
-            for (_, change) in self.changes.iter().filter(|change| change.0 == end_ms) {
-                settings = change.settings.clone();
-                let MomentRule::Plain(rule) = &settings.rule;
-                if rule.threshold >= 1.0 {
-                    interval.clear();
-                }
-                push(&mut rows, end_ms, Row::Settings(SettingsRow { seq: 0, change: change.clone() }));
+fn rows_of(
+    stream: Stream,
+    name: &str,
+    all: &[Event],
+    changes: &[(i64, SettingsChange)],
+    through: i64,
+) -> Vec<Row> {
+    let ends = all.iter().map(|event| floor(event.at, stream.window) + stream.window);
+    let mut instants: Vec<i64> = ends.chain(changes.iter().map(|change| change.0)).collect();
+    instants.sort_unstable();
+    instants.dedup();
+    let between = |from: i64, to: i64| all.iter().filter(|e| (from..to).contains(&e.at)).collect::<Vec<_>>();
+    let mut rows = Vec::new();
+    let mut settings = ChannelSettings::default();
+    let mut interval: Vec<&Event> = Vec::new();
+    for end in instants.into_iter().filter(|instant| *instant <= through) {
+        let start = end - stream.window;
+        let events = between(start, end);
+        let MomentRule::Plain(PlainRule { threshold, interval: every }) = settings.rule;
+        let judge = |judged: &[&Event], touched: &[&Event], span: (i64, i64), unit: f64| {
+            moments(&settings, threshold, name, judged, touched, span, unit)
+        };
+        for bin in (start..end).step_by(100).filter(|_| threshold < 1.0) {
+            let new: Vec<_> = events.iter().copied().filter(|e| floor(e.at, 100) == bin && !e.late).collect();
+            interval.extend(&new);
+            if !new.is_empty() && interval.len() >= every as usize {
+                let first = floor(interval[0].at, 100);
+                let touched = between(floor(first, stream.window), end);
+                let found = judge(&interval, &touched, (first, bin + 100), interval.len() as f64);
+                found.into_iter().for_each(|moment| push(&mut rows, bin + 100, moment));
+                interval.clear();
             }
         }
-        rows
+        if !events.is_empty() {
+            push(&mut rows, end, window(name, (start, end), &events));
+        }
+        if threshold >= 1.0 {
+            let judged: Vec<_> = events.iter().copied().filter(|event| !event.late).collect();
+            judge(&judged, &events, (start, end), 1.0)
+                .into_iter()
+                .for_each(|moment| push(&mut rows, end, moment));
+        }
+        for (_, change) in changes.iter().filter(|change| change.0 == end) {
+            settings = change.settings.clone();
+            let MomentRule::Plain(rule) = settings.rule;
+            if rule.threshold >= 1.0 {
+                interval.clear();
+            }
+            push(&mut rows, end, Row::Settings(SettingsRow { seq: 0, change: change.clone() }));
+        }
     }
+    rows
 }
 
-fn window(name: &str, span: (i64, i64), events: &[&Event], emotes: &Emotes) -> Row {
-    let of = |emote: EmoteId| events.iter().copied().filter(move |event| event.emote == emote);
-    let ids: BTreeMap<String, EmoteId> =
-        events.iter().map(|e| (emotes.name(e.emote).to_string(), e.emote)).collect();
-    let counts = ids.into_values().map(|emote| EmoteCount {
-        emote,
-        count: of(emote).count() as u64,
-        late: of(emote).filter(|event| event.late).count() as u64,
-        reactors: users(of(emote)),
+fn by_name<'a>(events: &[&'a Event]) -> BTreeMap<&'a str, Vec<&'a Event>> {
+    let mut groups: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+    events.iter().for_each(|event| groups.entry(&event.name).or_default().push(event));
+    groups
+}
+
+fn users(events: &[&Event]) -> u64 {
+    events.iter().map(|event| &event.user).collect::<HashSet<_>>().len() as u64
+}
+
+fn window(name: &str, (start, end): (i64, i64), events: &[&Event]) -> Row {
+    let counts = by_name(events).into_values().map(|of| EmoteCount {
+        emote: of[0].emote,
+        count: of.len() as u64,
+        late: of.iter().filter(|event| event.late).count() as u64,
+        reactors: users(&of),
     });
     Row::Window(WindowRow {
-        channel: emostream_protocol::ChannelName::new(name).expect("valid"),
+        channel: ChannelName::new(name).expect("valid"),
         seq: 0,
-        window_start_ms: span.0,
-        window_ms: (span.1 - span.0) as u32,
+        window_start_ms: start,
+        window_ms: (end - start) as u32,
         emotes: counts.collect(),
-        reactors: users(events.iter().copied()),
+        reactors: users(events),
         unverified: events.iter().filter(|event| event.unverified).count() as u64,
     })
 }
 
 fn moments(
     settings: &ChannelSettings,
+    threshold: f64,
+    name: &str,
     judged: &[&Event],
     touched: &[&Event],
     span: (i64, i64),
-    value: impl Fn(u64) -> f64,
-    emotes: &Emotes,
-    name: &str,
-) -> Vec<MomentRow> {
-    let MomentRule::Plain(rule) = &settings.rule;
-    let ids: BTreeMap<String, EmoteId> =
-        judged.iter().map(|e| (emotes.name(e.emote).to_string(), e.emote)).collect();
+    unit: f64,
+) -> Vec<Row> {
     let allowed =
-        |text: &String| settings.allowed_emotes.as_ref().is_none_or(|allowed| allowed.contains(text));
+        |text: &str| settings.allowed_emotes.as_ref().is_none_or(|list| list.iter().any(|one| one == text));
     let mut found = Vec::new();
-    for (_, emote) in ids.into_iter().filter(|(text, _)| allowed(text)) {
-        let count = judged.iter().filter(|event| event.emote == emote).count() as u64;
-        if value(count) > rule.threshold {
-            let of = || touched.iter().copied().filter(|event| event.emote == emote);
+    for (text, of) in by_name(judged).into_iter().filter(|(text, _)| allowed(text)) {
+        let value = of.len() as f64 / unit;
+        if value > threshold {
+            let touched = by_name(touched).remove(text).unwrap_or_default();
+            let media: Vec<u64> = touched.iter().filter_map(|event| event.media).collect();
             found.push(MomentRow {
-                channel: emostream_protocol::ChannelName::new(name).expect("valid"),
+                channel: ChannelName::new(name).expect("valid"),
                 seq: 0,
-                emote,
+                emote: of[0].emote,
                 window_start_ms: span.0,
                 window_ms: (span.1 - span.0) as u32,
-                count,
-                strength: value(count) / rule.threshold,
-                reactors: users(of()),
-                rule: if rule.threshold < 1.0 { RuleName::PlainShare } else { RuleName::PlainCount },
+                count: of.len() as u64,
+                strength: value / threshold,
+                reactors: users(&touched),
+                rule: if threshold < 1.0 { RuleName::PlainShare } else { RuleName::PlainCount },
                 rule_version: settings.version,
-                media_time_ms: mean_media(of()),
+                media_time_ms: media.iter().sum::<u64>().checked_div(media.len() as u64),
             });
         }
     }
-    found.sort_by(|a, b| b.strength.partial_cmp(&a.strength).expect("finite"));
-    found
+    found.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+    found.into_iter().map(Row::Moment).collect()
 }
 
-fn push(rows: &mut Vec<Row>, at_ms: i64, mut row: Row) {
-    let next = rows.last().map_or(1, |row| row.seq() + 1).max(at_ms.max(0) as u64 * 256);
+fn push(rows: &mut Vec<Row>, at: i64, mut row: Row) {
+    let next = rows.last().map_or(1, |row| row.seq() + 1).max(at.max(0) as u64 * 256);
     match &mut row {
-        Row::Window(row) => row.seq = next,
-        Row::Moment(row) => row.seq = next,
-        Row::Settings(row) => row.seq = next,
+        Row::Window(WindowRow { seq, .. })
+        | Row::Moment(MomentRow { seq, .. })
+        | Row::Settings(SettingsRow { seq, .. }) => *seq = next,
     }
     rows.push(row);
 }

@@ -104,9 +104,9 @@ fn assert_same_as_reference(
     found: Vec<Row>,
 ) {
     let stream = Stream {
-        window_ms: parameters.window_ms(),
-        lateness_ms: parameters.lateness_ms(),
-        horizon_ms: parameters.horizon_ms(),
+        window: parameters.window_ms(),
+        lateness: parameters.lateness_ms(),
+        horizon: parameters.horizon_ms(),
         partitions,
     };
     let expected = reference::rows(stream, log, emotes);
