@@ -76,6 +76,18 @@ pub struct LoadArgs {
     #[arg(long)]
     pub closed_loop: bool,
 
+    /// Viewers that read the stream meanwhile, check its order, and measure the time from tap to screen
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub viewers: u32,
+
+    /// Viewers that connect and never read
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub silent_viewers: u32,
+
+    /// The emote by which a tap is recognised on the screen: one that nobody else sends
+    #[arg(long, default_value = "🧭", value_name = "EMOTE")]
+    pub probe_emote: String,
+
     /// Write the results to this file as JSON; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -67,14 +67,6 @@ impl Console {
         }
     }
 
-    /// Prints a line without disturbing the status line.
-    pub(crate) fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
-        }
-    }
-
     /// Removes the status line and prints the summary.
     pub(crate) fn end(&self, summary: &str) {
         if let Some(bar) = &self.bar {

@@ -7,6 +7,7 @@ pub mod args;
 pub mod audience;
 pub mod clock;
 mod console;
+mod load;
 mod pace;
 mod play;
 mod ready;
@@ -15,6 +16,7 @@ pub mod scenario;
 mod send;
 mod signals;
 mod target;
+mod viewers;
 
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use anyhow::{Context as _, Result};
 
 pub use args::{LoadArgs, ServerArgs, SimulateArgs, SimulateCommand, Transport};
 pub use send::{Counts, Refused};
+pub use viewers::ViewersReport;
 
 /// Does what the arguments say, until its end or a signal.
 pub async fn run(args: SimulateArgs) -> Result<()> {
@@ -31,7 +34,7 @@ pub async fn run(args: SimulateArgs) -> Result<()> {
     }
     let clock = Arc::new(clock::MachineClock);
     match &args.command {
-        Some(SimulateCommand::Load(_load)) => anyhow::bail!("load is not there yet"),
+        Some(SimulateCommand::Load(args)) => load::load(args, clock).await,
         None => {
             let name = args.scenario.as_deref().context("expected the name of a scenario, or --list")?;
             play::play(&args, name, clock).await

@@ -53,7 +53,7 @@ pub(crate) struct Outcome {
 /// Plays the scenario that the arguments name, until its end, its duration or a signal.
 pub(crate) async fn play(args: &SimulateArgs, name: &str, clock: Arc<dyn Clock>) -> Result<()> {
     let scenario = Arc::new(Scenario::load(name)?);
-    let seed = args.server.seed.unwrap_or_else(rand::random);
+    let seed = args.server.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let (target, clock) = (Target::parse(&args.server.url, &args.server.channel)?, ServerClock::new(clock));
     let headline = format!(
         "{} · seed {seed} · {} people · {} · channel {} · {} connections over {}",
@@ -90,8 +90,10 @@ pub(crate) fn shared(target: Target, source: Source, clock: ServerClock, batch: 
 
 /// A run in which the server took nothing has failed, whatever its end.
 pub(crate) fn fail_if_nothing_was_accepted(counts: &Counts) -> Result<()> {
-    if counts.sent > 0 && counts.accepted + counts.duplicates == 0 {
-        bail!("the server accepted none of {} reactions", counts.sent);
+    if counts.planned + counts.sent > 0 && counts.accepted + counts.duplicates == 0 {
+        let first = counts.rejected_by_type.iter().next();
+        let why = first.map_or_else(String::new, |(class, refused)| format!(": {class}: {}", refused.detail));
+        bail!("the server accepted none of {} reactions{why}", counts.planned.max(counts.sent));
     }
     Ok(())
 }
@@ -126,12 +128,15 @@ impl Run {
     }
 
     /// Shows the status until the plan is done or a signal has come.
-    pub(crate) async fn show_until_done(&self, console: &mut Console, doing: impl Fn(usize) -> String) {
+    pub(crate) async fn show_until_done(&mut self, console: &mut Console, doing: impl Fn(usize) -> String) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 _ = look.tick() => {}
+            }
+            if !self.senders.are_running() {
+                return;
             }
             let counts = self.shared.counters.snapshot();
             let doing = doing(self.position.phase.load(Ordering::Relaxed));
@@ -144,6 +149,11 @@ impl Run {
         let seconds = self.start.elapsed().as_secs_f64();
         self.stop.cancel();
         let latency = self.senders.finish(grace).await;
-        Outcome { counts: self.shared.counters.snapshot(), latency, seconds }
+        let mut counts = self.shared.counters.snapshot();
+        if self.shared.source.is_closed_loop() {
+            // Nothing is due before its time has come: the plan is what was sent.
+            counts.planned = counts.sent;
+        }
+        Outcome { counts, latency, seconds }
     }
 }

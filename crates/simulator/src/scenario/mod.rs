@@ -135,8 +135,8 @@ impl Scenario {
                 bail!("expect: no phase is called {:?}", expectation.phase);
             };
             let [from, to] = expectation.within_s;
-            if !(from < to && from >= 0.0 && to.is_finite()) || !phase.emotes.contains_key(&expectation.emote)
-            {
+            let in_order = from >= 0.0 && from < to && to.is_finite();
+            if !in_order || !phase.emotes.contains_key(&expectation.emote) {
                 bail!(
                     "expect for {:?}: expected within_s = [from, to] and an emote of the phase",
                     phase.name

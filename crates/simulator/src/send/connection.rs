@@ -83,8 +83,10 @@ impl HttpConnection {
 pub(crate) type Stream = WebSocketStream<TcpStream>;
 
 /// Opens the channel's stream. A refusal by the server is in the error as [`tokio_tungstenite::tungstenite::Error::Http`].
-pub(crate) async fn open_stream(target: &Target) -> Result<Stream> {
-    let mut request = target.stream_url().into_client_request()?;
+///
+/// `query` is empty, or `?epoch=…&since=…` to resume.
+pub(crate) async fn open_stream(target: &Target, query: &str) -> Result<Stream> {
+    let mut request = format!("{}{query}", target.stream_url()).into_client_request()?;
     request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL.parse()?);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)

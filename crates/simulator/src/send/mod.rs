@@ -8,6 +8,7 @@ mod http;
 mod reaction;
 mod retry;
 mod source;
+mod websocket;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use answer::date_ms;
 pub(crate) use backlog::DueTap;
-pub(crate) use connection::HttpConnection;
+pub(crate) use connection::{HttpConnection, open_stream};
 pub(crate) use counters::Counters;
 pub use counters::{Counts, Refused};
 pub(crate) use source::Source;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
 pub(crate) struct Senders {
     shared: Arc<Shared>,
     lanes: JoinSet<Histogram<u64>>,
+    /// Of the connections that have ended.
+    latency: Histogram<u64>,
 }
 
 impl Senders {
@@ -56,17 +59,25 @@ impl Senders {
             let lane = shared.clone();
             match transport {
                 Transport::Http => lanes.spawn(http::HttpLane::new(lane, number, latency()).run()),
-                Transport::Ws => lanes.spawn(http::HttpLane::new(lane, number, latency()).run()),
+                Transport::Ws => lanes.spawn(websocket::WebSocketLane::new(lane, number, latency()).run()),
             };
         }
-        Self { shared: shared.clone(), lanes }
+        Self { shared: shared.clone(), lanes, latency: latency() }
+    }
+
+    /// Whether any connection is left: a connection ends early when the server refuses it for good.
+    pub(crate) fn are_running(&mut self) -> bool {
+        while let Some(lane) = self.lanes.try_join_next() {
+            merge(&mut self.latency, lane.ok());
+        }
+        !self.lanes.is_empty()
     }
 
     /// Lets the connections send what is left within `grace`, then ends them. Returns all latencies, in microseconds.
     pub(crate) async fn finish(mut self, grace: Duration) -> Histogram<u64> {
         self.shared.source.close();
         let end = Instant::now() + grace;
-        let mut all = latency();
+        let mut all = self.latency;
         loop {
             match timeout_at(end, self.lanes.join_next()).await {
                 // A lane that panicked has lost its latencies; its reactions show as missing in the counts.

@@ -39,6 +39,11 @@ impl Source {
         }
     }
 
+    /// Whether the server sets the pace.
+    pub(crate) fn is_closed_loop(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+
     /// Adds a tap to an open loop, or says that there is no room.
     #[must_use]
     pub(crate) fn push(&self, tap: DueTap) -> bool {
