@@ -11,14 +11,8 @@ use emostream_protocol::{
 
 use crate::cases::Log;
 
-/// The stream, times in ms.
-#[derive(Clone, Copy)]
-pub(crate) struct Stream {
-    pub(crate) window: i64,
-    pub(crate) lateness: i64,
-    pub(crate) horizon: i64,
-    pub(crate) partitions: usize,
-}
+/// Window, lateness and horizon in ms, and the number of partitions.
+pub(crate) type Stream = (i64, i64, i64, usize);
 
 /// A reaction that counts.
 struct Event {
@@ -31,21 +25,17 @@ struct Event {
     media: Option<u64>,
 }
 
-type Channels = BTreeMap<String, (Vec<Event>, Vec<(i64, SettingsChange)>)>;
+type Channel = (Vec<Event>, Vec<(i64, SettingsChange)>);
+type Channels = BTreeMap<String, Channel>;
 
 /// All final rows of a log, by channel and in order.
 pub(crate) fn rows(stream: Stream, log: &Log, emotes: &Emotes) -> BTreeMap<String, Vec<Row>> {
     let mut channels = Channels::new();
-    let mut through = i64::MAX;
-    for partition in 0..stream.partitions {
-        through = through.min(read(stream, partition, log, emotes, &mut channels));
-    }
-    let rows = channels.into_iter().map(|(name, (mut events, changes))| {
-        events.sort_by_key(|event| event.at);
-        let rows = rows_of(stream, &name, &events, &changes, through);
-        (name, rows)
-    });
-    rows.collect()
+    let through = (0..stream.3).map(|partition| read(stream, partition, log, emotes, &mut channels)).min();
+    let through = through.expect("a log has partitions");
+    channels.values_mut().for_each(|(events, _)| events.sort_by_key(|event| event.at));
+    let rows = |name: String| (name.clone(), rows_of(stream.0, &name, &channels[&name], through));
+    channels.keys().cloned().map(rows).collect()
 }
 
 fn floor(at: i64, step: i64) -> i64 {
@@ -53,7 +43,8 @@ fn floor(at: i64, step: i64) -> i64 {
 }
 
 /// Collects what a partition counts, and says through which instant it has closed.
-fn read(stream: Stream, partition: usize, log: &Log, emotes: &Emotes, channels: &mut Channels) -> i64 {
+fn read(stream: Stream, partition: usize, log: &Log, emotes: &Emotes, to: &mut Channels) -> i64 {
+    let (window, lateness, horizon, _) = stream;
     let mut now = i64::MIN / 2;
     let mut seen: HashMap<(String, ReactionId), Vec<i64>> = HashMap::new();
     let mut spools: HashMap<[u8; 16], u64> = HashMap::new();
@@ -62,50 +53,43 @@ fn read(stream: Stream, partition: usize, log: &Log, emotes: &Emotes, channels: 
         let batch = match decode(bytes, emotes).expect("valid") {
             LogRecord::Tick => continue,
             LogRecord::Settings(change) => {
-                let from = floor(now - stream.lateness, stream.window);
-                channels.entry(change.channel.to_string()).or_default().1.push((from, change));
+                let from = floor(now - lateness, window);
+                to.entry(change.channel.to_string()).or_default().1.push((from, change));
                 continue;
             }
             LogRecord::Reactions(batch) => batch,
         };
         let spool = batch.spool.map(|at| (at.spool, at.offset));
-        let repeated =
-            spool.is_some_and(|(id, offset)| spools.get(&id).is_some_and(|highest| offset <= *highest));
+        let repeated = spool.is_some_and(|(id, offset)| spools.get(&id) >= Some(&offset));
         spools.extend(spool.filter(|_| !repeated));
         for reaction in batch.iter().map(|reaction| reaction.expect("valid")) {
             let channel = batch.channels[reaction.channel].to_owned();
             let mut known = false;
             if reaction.id_from_client {
                 let appends = seen.entry((channel.clone(), reaction.id)).or_default();
-                known = appends.iter().any(|earlier| now - earlier <= stream.horizon);
+                known = appends.iter().any(|earlier| now - earlier <= horizon);
                 appends.push(*append);
             }
             if known || repeated {
                 continue;
             }
             let anonymous = reaction.user.is_empty();
-            channels.entry(channel).or_default().0.push(Event {
-                at: reaction.tapped_ms.max(now - stream.lateness).min(now),
+            to.entry(channel).or_default().0.push(Event {
+                at: reaction.tapped_ms.max(now - lateness).min(now),
                 emote: reaction.emote,
                 name: emotes.name(reaction.emote).to_string(),
-                late: reaction.received_ms + stream.lateness < now,
-                unverified: reaction.id_from_client && now > reaction.id.unix_ms() - 5_000 + stream.horizon,
+                late: reaction.received_ms + lateness < now,
+                unverified: reaction.id_from_client && now > reaction.id.unix_ms() - 5_000 + horizon,
                 user: if anonymous { reaction.id.as_bytes().to_vec() } else { reaction.user.to_vec() },
                 media: reaction.media_time_ms,
             });
         }
     }
-    floor(now - stream.lateness, stream.window)
+    floor(now - lateness, window)
 }
 
-fn rows_of(
-    stream: Stream,
-    name: &str,
-    all: &[Event],
-    changes: &[(i64, SettingsChange)],
-    through: i64,
-) -> Vec<Row> {
-    let ends = all.iter().map(|event| floor(event.at, stream.window) + stream.window);
+fn rows_of(window_ms: i64, name: &str, (all, changes): &Channel, through: i64) -> Vec<Row> {
+    let ends = all.iter().map(|event| floor(event.at, window_ms) + window_ms);
     let mut instants: Vec<i64> = ends.chain(changes.iter().map(|change| change.0)).collect();
     instants.sort_unstable();
     instants.dedup();
@@ -114,18 +98,18 @@ fn rows_of(
     let mut settings = ChannelSettings::default();
     let mut interval: Vec<&Event> = Vec::new();
     for end in instants.into_iter().filter(|instant| *instant <= through) {
-        let start = end - stream.window;
+        let start = end - window_ms;
         let events = between(start, end);
         let MomentRule::Plain(PlainRule { threshold, interval: every }) = settings.rule;
         let judge = |judged: &[&Event], touched: &[&Event], span: (i64, i64), unit: f64| {
-            moments(&settings, threshold, name, judged, touched, span, unit)
+            moments((&settings, threshold, name), (judged, touched), (span, unit))
         };
         for bin in (start..end).step_by(100).filter(|_| threshold < 1.0) {
             let new: Vec<_> = events.iter().copied().filter(|e| floor(e.at, 100) == bin && !e.late).collect();
             interval.extend(&new);
             if !new.is_empty() && interval.len() >= every as usize {
                 let first = floor(interval[0].at, 100);
-                let touched = between(floor(first, stream.window), end);
+                let touched = between(floor(first, window_ms), end);
                 let found = judge(&interval, &touched, (first, bin + 100), interval.len() as f64);
                 found.into_iter().for_each(|moment| push(&mut rows, bin + 100, moment));
                 interval.clear();
@@ -136,16 +120,13 @@ fn rows_of(
         }
         if threshold >= 1.0 {
             let judged: Vec<_> = events.iter().copied().filter(|event| !event.late).collect();
-            judge(&judged, &events, (start, end), 1.0)
-                .into_iter()
-                .for_each(|moment| push(&mut rows, end, moment));
+            let found = judge(&judged, &events, (start, end), 1.0);
+            found.into_iter().for_each(|moment| push(&mut rows, end, moment));
         }
         for (_, change) in changes.iter().filter(|change| change.0 == end) {
             settings = change.settings.clone();
             let MomentRule::Plain(rule) = settings.rule;
-            if rule.threshold >= 1.0 {
-                interval.clear();
-            }
+            interval.retain(|_| rule.threshold < 1.0);
             push(&mut rows, end, Row::Settings(SettingsRow { seq: 0, change: change.clone() }));
         }
     }
@@ -181,20 +162,16 @@ fn window(name: &str, (start, end): (i64, i64), events: &[&Event]) -> Row {
 }
 
 fn moments(
-    settings: &ChannelSettings,
-    threshold: f64,
-    name: &str,
-    judged: &[&Event],
-    touched: &[&Event],
-    span: (i64, i64),
-    unit: f64,
+    (settings, threshold, name): (&ChannelSettings, f64, &str),
+    (judged, touched): (&[&Event], &[&Event]),
+    (span, unit): ((i64, i64), f64),
 ) -> Vec<Row> {
     let allowed =
-        |text: &str| settings.allowed_emotes.as_ref().is_none_or(|list| list.iter().any(|one| one == text));
+        |text: &str| settings.allowed_emotes.as_ref().is_none_or(|list| list.contains(&text.into()));
     let mut found = Vec::new();
-    for (text, of) in by_name(judged).into_iter().filter(|(text, _)| allowed(text)) {
+    for (text, of) in by_name(judged) {
         let value = of.len() as f64 / unit;
-        if value > threshold {
+        if value > threshold && allowed(text) {
             let touched = by_name(touched).remove(text).unwrap_or_default();
             let media: Vec<u64> = touched.iter().filter_map(|event| event.media).collect();
             found.push(MomentRow {
@@ -219,9 +196,9 @@ fn moments(
 fn push(rows: &mut Vec<Row>, at: i64, mut row: Row) {
     let next = rows.last().map_or(1, |row| row.seq() + 1).max(at.max(0) as u64 * 256);
     match &mut row {
-        Row::Window(WindowRow { seq, .. })
-        | Row::Moment(MomentRow { seq, .. })
-        | Row::Settings(SettingsRow { seq, .. }) => *seq = next,
+        Row::Window(row) => row.seq = next,
+        Row::Moment(row) => row.seq = next,
+        Row::Settings(row) => row.seq = next,
     }
     rows.push(row);
 }

@@ -13,7 +13,7 @@ use emostream_protocol::{
 
 use crate::{
     cases::{Case, Dice, Log},
-    reference::{self, Stream},
+    reference,
 };
 
 /// Seeds of a short run; `EMOSTREAM_SEEDS` asks for more.
@@ -103,12 +103,8 @@ fn assert_same_as_reference(
     emotes: &Arc<Emotes>,
     found: Vec<Row>,
 ) {
-    let stream = Stream {
-        window: parameters.window_ms(),
-        lateness: parameters.lateness_ms(),
-        horizon: parameters.horizon_ms(),
-        partitions,
-    };
+    let (window_ms, lateness_ms) = (parameters.window_ms(), parameters.lateness_ms());
+    let stream = (window_ms, lateness_ms, parameters.horizon_ms(), partitions);
     let expected = reference::rows(stream, log, emotes);
     let found = by_channel(found);
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "seed {seed}");

@@ -2,16 +2,18 @@
 
 use emostream_protocol::ReactionId;
 
-/// First half of the id, second half, channel + 1 in the high and append time in the low 32 bits; all 0: free. The
-/// append time is modulo 2^32 ms (49 days); sweeps keep every table's span far below that.
+/// First half of the id, second half, channel in the high and append time in the low 32 bits. The append
+/// time is modulo 2^32 ms (49 days); sweeps keep every table's span far below that.
 type Entry = [u64; 3];
 
-const FREE: Entry = [0; 3];
+/// Not zero on purpose: zeroed memory comes from the kernel page by page, twice for a page that is read before it is
+/// written. A table is filled in one go instead.
+const FREE: Entry = [u64::MAX; 3];
 
 /// Open addressing with linear probing: a lookup touches one cache line, mostly. A table only grows or is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// A power of two, at most three quarters in use; empty at first.
+    /// At most three quarters in use; of any number, so that a table of known load has little to spare.
     entries: Vec<Entry>,
     len: usize,
     pub(super) oldest_ms: i64,
@@ -29,7 +31,7 @@ impl Key {
     #[inline]
     pub(super) fn new(channel: u32, id: &ReactionId) -> Self {
         let bytes = u128::from_ne_bytes(*id.as_bytes());
-        Self { halves: [bytes as u64, (bytes >> 64) as u64], channel: channel + 1 }
+        Self { halves: [bytes as u64, (bytes >> 64) as u64], channel }
     }
 
     /// Folded multiplication over id and channel: an id has 74 random bits, so one round spreads them.
@@ -56,7 +58,7 @@ impl Table {
     /// A table with room for `expected` ids.
     pub(super) fn new(append_ms: i64, expected: usize) -> Self {
         let mut table = Self { oldest_ms: append_ms, newest_ms: append_ms, ..Self::default() };
-        table.resize((expected * 3 / 2).next_power_of_two().max(16), 0);
+        table.resize(places(expected), 0);
         table
     }
 
@@ -86,10 +88,9 @@ impl Table {
     ) -> Option<i64> {
         self.newest_ms = self.newest_ms.max(append_ms);
         self.oldest_ms = self.oldest_ms.min(append_ms);
-        let mask = self.entries.len() - 1;
         let mut place = self.first(hash);
         loop {
-            let entry = &mut self.entries[place & mask];
+            let entry = &mut self.entries[place];
             if *entry == FREE {
                 *entry = key.entry(append_ms);
                 self.len += 1;
@@ -105,7 +106,7 @@ impl Table {
                 }
                 return Some(age_ms);
             }
-            place += 1;
+            place = if place + 1 == self.entries.len() { 0 } else { place + 1 };
         }
     }
 
@@ -119,27 +120,32 @@ impl Table {
         let left = self.entries.iter().filter(|entry| **entry != FREE);
         (self.len, self.oldest_ms) = left
             .fold((0, now_ms), |(len, oldest), entry| (len + 1, oldest.min(now_ms - age_ms(entry, now_ms))));
-        self.resize((self.len * 3 / 2).next_power_of_two().max(16), seed);
+        self.resize(places(self.len), seed);
     }
 
     #[inline]
     fn first(&self, hash: u32) -> usize {
-        hash as usize & (self.entries.len() - 1)
+        // Multiply-shift: the high bits of the hash, scaled to the number of places.
+        ((u64::from(hash) * self.entries.len() as u64) >> 32) as usize
     }
 
     #[cold]
     fn resize(&mut self, places: usize, seed: u64) {
         let old = std::mem::replace(&mut self.entries, vec![FREE; places]);
-        let mask = places - 1;
         for entry in old.into_iter().filter(|entry| *entry != FREE) {
             let key = Key { halves: [entry[0], entry[1]], channel: (entry[2] >> 32) as u32 };
             let mut place = self.first(key.hash(seed));
             while self.entries[place] != FREE {
-                place = (place + 1) & mask;
+                place = (place + 1) % places;
             }
             self.entries[place] = entry;
         }
     }
+}
+
+/// Places for so many ids: two thirds in use.
+fn places(ids: usize) -> usize {
+    (ids + ids / 2).max(16)
 }
 
 #[inline]
