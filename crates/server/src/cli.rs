@@ -1,0 +1,126 @@
+//! The command line: what users type, and the exit codes that they get.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Layers, load};
+
+mod check_config;
+mod log;
+mod serve;
+
+/// Clean stop.
+const EXIT_OK: u8 = 0;
+/// Something failed while running.
+const EXIT_FAILED: u8 = 1;
+/// Bad configuration or arguments.
+const EXIT_USAGE: u8 = 2;
+
+/// Real-time audience reactions: every tap counted once, shown to everybody at once.
+#[derive(Debug, Parser)]
+#[command(name = "emostream", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  emostream serve                                    the whole system on http://127.0.0.1:8080
+  emostream simulate match                           a crowd for it
+  emostream serve --set log.durability=os --listen 0.0.0.0:80
+  emostream log cat --topic emote-output             windows and moments as JSON lines
+
+Exit codes: 0 clean stop, 1 failure while running, 2 bad configuration or arguments.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the roles of a node.
+    Serve(ConfigArgs),
+    /// Print the effective configuration, or every error in it.
+    CheckConfig(ConfigArgs),
+    /// Look into the log of a data directory, also while a server runs on it.
+    Log(log::LogArgs),
+    /// Play an audience against a server.
+    Simulate(Box<emostream_simulator::SimulateArgs>),
+}
+
+/// Where configuration comes from. Later wins: file, environment (EMOSTREAM__SECTION__KEY), flags in this order.
+#[derive(Debug, Clone, Args)]
+struct ConfigArgs {
+    /// TOML file with configuration.
+    #[arg(long, value_name = "FILE", env = "EMOSTREAM_CONFIG")]
+    config: Option<PathBuf>,
+    /// Directory for the log, snapshots and keys [default: data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address to listen on; may be given more than once. Port 0 takes a free one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<SocketAddr>,
+    /// Roles to run: ingest, aggregate, edge [default: all].
+    #[arg(long, value_name = "ROLES", value_delimiter = ',')]
+    roles: Vec<String>,
+    /// Set any key of the configuration, such as log.durability=os.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let mut set = Vec::new();
+        for pair in &self.set {
+            let Some((key, value)) = pair.split_once('=') else {
+                return Err(ConfigError::Unreadable(format!("--set {pair}: expected key=value")));
+            };
+            set.push((key.trim().to_owned(), value.trim().to_owned()));
+        }
+        let array = |items: Vec<String>| serde_json::to_string(&items).unwrap_or_default();
+        if let Some(dir) = &self.data_dir {
+            set.push(("data_dir".to_owned(), format!("{:?}", dir.display().to_string())));
+        }
+        if !self.listen.is_empty() {
+            set.push(("listen".to_owned(), array(self.listen.iter().map(ToString::to_string).collect())));
+        }
+        if !self.roles.is_empty() {
+            set.push(("roles".to_owned(), array(self.roles.clone())));
+        }
+        load(&Layers { file: self.config.clone(), environment: std::env::vars().collect(), set })
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::CheckConfig(args) => Ok(check_config::run(&args)),
+        Command::Log(args) => log::run(&args),
+        Command::Simulate(args) => simulate(*args),
+    };
+    let code = result.unwrap_or_else(|error| {
+        say_error(&format!("{error:#}"));
+        EXIT_FAILED
+    });
+    ExitCode::from(code)
+}
+
+fn simulate(args: emostream_simulator::SimulateArgs) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(emostream_simulator::run(args))?;
+    Ok(EXIT_OK)
+}
+
+/// Standard output of the commands that print.
+#[expect(clippy::print_stdout, reason = "what a command prints is its result")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Errors of the command itself.
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+fn say_error(text: &str) {
+    for line in text.lines() {
+        eprintln!("emostream: {line}");
+    }
+}

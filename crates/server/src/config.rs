@@ -1,0 +1,111 @@
+//! Configuration: defaults, then a file, then the environment, then `--set`; each section validates itself.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+mod channels;
+mod layers;
+mod path;
+
+pub use channels::ChannelConfig;
+pub use layers::{ConfigError, Layers, load};
+pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
+
+/// A part of the reaction's path that a node can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Takes reactions and writes them to the log.
+    Ingest,
+    /// Counts the log and emits windows and moments.
+    Aggregate,
+    /// Holds viewers' connections.
+    Edge,
+}
+
+impl Role {
+    /// All roles, in the order of a reaction's path.
+    pub const ALL: [Self; 3] = [Self::Ingest, Self::Aggregate, Self::Edge];
+
+    /// The role's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Aggregate => "aggregate",
+            Self::Edge => "edge",
+        }
+    }
+}
+
+/// Everything that can be configured. Field names are the keys that users write.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Addresses that serve the whole HTTP surface. Empty: 127.0.0.1:8080, and 127.0.0.1:3001 if it is free.
+    pub listen: Vec<SocketAddr>,
+    /// Where the log, the snapshots and the keys are.
+    pub data_dir: PathBuf,
+    /// Roles to run. Empty: all.
+    pub roles: Vec<Role>,
+    /// The log.
+    pub log: LogConfig,
+    /// Windows and pulses.
+    pub windows: WindowsConfig,
+    /// Taking reactions.
+    pub ingest: IngestConfig,
+    /// Viewers' connections.
+    pub edge: EdgeConfig,
+    /// Limits of all HTTP connections.
+    pub http: HttpConfig,
+    /// The channels that exist.
+    pub channels: Vec<ChannelConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            data_dir: PathBuf::from("data"),
+            roles: Vec::new(),
+            log: LogConfig::default(),
+            windows: WindowsConfig::default(),
+            ingest: IngestConfig::default(),
+            edge: EdgeConfig::default(),
+            http: HttpConfig::default(),
+            channels: vec![ChannelConfig::default()],
+        }
+    }
+}
+
+/// Collects what is wrong, each with the key and what was expected.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(Vec<String>);
+
+impl Findings {
+    /// Notes a finding unless `holds`.
+    pub(crate) fn expect(&mut self, holds: bool, key: &str, expected: impl std::fmt::Display) {
+        if !holds {
+            self.0.push(format!("{key}: expected {expected}"));
+        }
+    }
+}
+
+impl Config {
+    /// Roles to run, in path order, each once.
+    pub fn effective_roles(&self) -> Vec<Role> {
+        Role::ALL.into_iter().filter(|role| self.roles.is_empty() || self.roles.contains(role)).collect()
+    }
+
+    /// Checks every section; returns all findings, not only the first.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut findings = Findings::default();
+        self.log.validate(&mut findings);
+        self.windows.validate(&mut findings);
+        self.ingest.validate(&mut findings);
+        self.edge.validate(&mut findings);
+        self.http.validate(&mut findings);
+        channels::validate(&self.channels, &mut findings);
+        if findings.0.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(findings.0)) }
+    }
+}

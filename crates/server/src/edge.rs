@@ -1,0 +1,69 @@
+//! Edge: the newest state of each channel in memory, each frame encoded once, the same bytes for every viewer.
+//!
+//! [`follower`] reads the output log and [`beat`] the pulse path into [`hub`]; [`session`] decides what one viewer is
+//! sent, with no socket inside. Sockets are in `http::stream`.
+
+use std::sync::Arc;
+
+use emostream_log::{Clock, Log, TopicPartition};
+use emostream_protocol::{Emotes, Epoch};
+
+use crate::{
+    channels::Channels, config::EdgeConfig, pulse_path::PulsePath, tasks::Tasks, telemetry::Metrics,
+};
+
+mod beat;
+mod follower;
+pub mod hub;
+pub mod session;
+pub mod view;
+
+use hub::Hub;
+
+/// What an edge needs from the node.
+#[derive(Clone)]
+pub struct Components {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The partition of rows.
+    pub output: TopicPartition,
+    /// Known emotes.
+    pub emotes: Arc<Emotes>,
+    /// The channels that exist.
+    pub channels: Arc<Channels>,
+    /// Where pulses come from.
+    pub pulses: Arc<PulsePath>,
+    /// The node's metrics.
+    pub metrics: Arc<Metrics>,
+    /// The clock that viewers are told.
+    pub clock: Arc<dyn Clock>,
+    /// Length of a pulse, ms.
+    pub pulse_ms: u32,
+    /// Length of a window, ms.
+    pub window_ms: u32,
+}
+
+/// The running role.
+pub struct Edge {
+    /// The state of each channel.
+    pub hub: Arc<Hub>,
+    /// What sessions say in `hello`.
+    pub facts: session::Facts,
+    /// Limits.
+    pub config: EdgeConfig,
+}
+
+/// Starts an edge; returns at once, [`Hub::is_caught_up`] tells when recent rows are loaded.
+pub fn start(config: &EdgeConfig, components: &Components, tasks: &Tasks) -> anyhow::Result<Arc<Edge>> {
+    let epoch = Epoch(components.log.generation().id);
+    let hub = Arc::new(Hub::new(&components.channels, config.moments_history));
+    follower::start(components.clone(), hub.clone(), epoch, tasks)?;
+    tasks.spawn_essential("edge beat", beat::run(components.clone(), hub.clone(), epoch, tasks.stop.clone()));
+    let facts = session::Facts {
+        epoch,
+        pulse_ms: components.pulse_ms,
+        window_ms: components.window_ms,
+        emotes: components.emotes.clone(),
+    };
+    Ok(Arc::new(Edge { hub, facts, config: config.clone() }))
+}

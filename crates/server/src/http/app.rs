@@ -1,0 +1,149 @@
+//! What handlers share: the roles that run here, and the facts around them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use emostream_log::{Clock, Log, TopicPartition};
+use emostream_protocol::Emotes;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    page::Page,
+    problem::{ErrorType, Problem},
+};
+use crate::{
+    channels::{Channel, Channels},
+    config::Config,
+    edge::Edge,
+    intake::Intake,
+    tasks::Tasks,
+    telemetry::Metrics,
+};
+
+/// Queries of the past that may run at once: each reads the log on a thread that may block.
+pub const QUERIES_MAX: usize = 8;
+
+/// Where a node is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Not ready yet.
+    Starting = 0,
+    /// Serving.
+    Serving = 1,
+    /// Refusing new input, finishing the old.
+    Stopping = 2,
+}
+
+/// Shared by all handlers of a node.
+pub struct App {
+    /// The effective configuration.
+    pub config: Config,
+    /// The log, for queries.
+    pub log: Arc<dyn Log>,
+    /// The partition of rows.
+    pub output: TopicPartition,
+    /// Known emotes.
+    pub emotes: Arc<Emotes>,
+    /// The channels that exist.
+    pub channels: Arc<Channels>,
+    /// Where reactions go, if ingest runs here.
+    pub intake: Option<Arc<dyn Intake>>,
+    /// The viewers' state, if an edge runs here.
+    pub edge: Option<Arc<Edge>>,
+    /// The node's metrics.
+    pub metrics: Arc<Metrics>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The node's tasks.
+    pub tasks: Tasks,
+    /// Limits queries of the past.
+    pub queries: Semaphore,
+    /// Tells viewers to leave.
+    pub viewers_leave: CancellationToken,
+    /// The page for browsers.
+    pub page: Page,
+    phase: AtomicU8,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The effective configuration.
+    pub config: Config,
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The partition of rows.
+    pub output: TopicPartition,
+    /// Known emotes.
+    pub emotes: Arc<Emotes>,
+    /// The channels that exist.
+    pub channels: Arc<Channels>,
+    /// Ingest, if it runs here.
+    pub intake: Option<Arc<dyn Intake>>,
+    /// Edge, if it runs here.
+    pub edge: Option<Arc<Edge>>,
+    /// The node's metrics.
+    pub metrics: Arc<Metrics>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The node's tasks.
+    pub tasks: Tasks,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            config: parts.config,
+            log: parts.log,
+            output: parts.output,
+            emotes: parts.emotes,
+            channels: parts.channels,
+            intake: parts.intake,
+            edge: parts.edge,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            tasks: parts.tasks,
+            queries: Semaphore::new(QUERIES_MAX),
+            viewers_leave: CancellationToken::new(),
+            page: Page::embedded(),
+            phase: AtomicU8::new(Phase::Starting as u8),
+        })
+    }
+
+    /// Where the node is in its life.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Serving,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Enters a phase.
+    pub fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Finds a channel.
+    pub fn channel(&self, name: &str) -> Result<Arc<Channel>, Problem> {
+        self.channels.get(name).cloned().ok_or_else(Problem::no_channel)
+    }
+
+    /// Ingest, or the problem that it does not run here.
+    pub fn intake(&self) -> Result<&Arc<dyn Intake>, Problem> {
+        self.intake.as_ref().ok_or_else(|| not_here("ingest"))
+    }
+
+    /// Edge, or the problem that it does not run here.
+    pub fn edge(&self) -> Result<&Arc<Edge>, Problem> {
+        self.edge.as_ref().ok_or_else(|| not_here("edge"))
+    }
+}
+
+fn not_here(role: &str) -> Problem {
+    Problem::new(ErrorType::RoleNotHere, format!("this node does not run the role {role}"))
+}

@@ -1,0 +1,86 @@
+//! Whether the node lives, is ready, and is well; and its metrics.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::app::{App, Phase};
+
+/// Answer of `/readyz`: what keeps the node from being ready.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// Whether traffic may be sent here.
+    ready: bool,
+    /// One line for each thing that is missing.
+    waiting_for: Vec<&'static str>,
+}
+
+/// Answer of `/health`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or `starting`, `stopping`, `failed`.
+    status: &'static str,
+    /// Whether Kafka is reached; null on the embedded log.
+    kafka_connected: Option<bool>,
+    /// Reactions acknowledged and not yet in Kafka; 0 on the embedded log.
+    buffer_size: u64,
+    /// Viewers connected here.
+    viewers: usize,
+    /// Version of the program.
+    version: &'static str,
+}
+
+/// `GET /livez`: the process answers.
+pub async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`.
+pub async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let readiness = readiness(&app);
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness)).into_response()
+}
+
+/// What the node waits for, if anything.
+pub fn readiness(app: &App) -> Readiness {
+    let mut waiting_for = Vec::new();
+    match app.phase() {
+        Phase::Starting => waiting_for.push("start"),
+        Phase::Stopping => waiting_for.push("the node is stopping"),
+        Phase::Serving => {}
+    }
+    if app.tasks.has_failed() {
+        waiting_for.push("a part of the node has failed");
+    }
+    if app.edge.as_ref().is_some_and(|edge| !edge.hub.is_caught_up()) {
+        waiting_for.push("edge: recent windows are being loaded");
+    }
+    Readiness { ready: waiting_for.is_empty(), waiting_for }
+}
+
+/// `GET /health` (system E).
+pub async fn health(State(app): State<Arc<App>>) -> Response {
+    let (code, status) = match app.phase() {
+        _ if app.tasks.has_failed() => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Phase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        Phase::Serving => (StatusCode::OK, "ok"),
+    };
+    let viewers = app.edge.as_ref().map_or(0, |edge| edge.hub.viewers());
+    let version = env!("CARGO_PKG_VERSION");
+    (code, Json(Health { status, kafka_connected: None, buffer_size: 0, viewers, version })).into_response()
+}
+
+/// `GET /metrics` in the OpenMetrics text format.
+pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], app.metrics.encode()).into_response()
+}

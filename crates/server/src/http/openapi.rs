@@ -1,0 +1,103 @@
+//! The OpenAPI 3.1 document, generated from the table of routes.
+
+use std::sync::LazyLock;
+
+use axum::{http::header, response::IntoResponse};
+use utoipa::openapi::{
+    ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Required,
+    ResponseBuilder, ResponsesBuilder,
+    path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn},
+    request_body::RequestBodyBuilder,
+    schema::{ObjectBuilder, Type},
+};
+
+use super::{
+    problem::ErrorType,
+    routes::{Method, ROUTES, Route},
+};
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| build().to_pretty_json().unwrap_or_default());
+
+/// `GET /openapi.json`.
+pub async fn document() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}
+
+/// Builds the document.
+pub fn build() -> OpenApi {
+    let paths = ROUTES.iter().fold(PathsBuilder::new(), |paths, route| {
+        let method = match route.method {
+            Method::Get => HttpMethod::Get,
+            Method::Post => HttpMethod::Post,
+        };
+        paths.path(route.path, PathItem::new(method, operation(route)))
+    });
+    let info = InfoBuilder::new()
+        .title("Emostream")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Real-time audience reactions. Errors are RFC 9457 problems; their types are listed under /errors/{name}."));
+    OpenApiBuilder::new().info(info).paths(paths).build()
+}
+
+fn operation(route: &Route) -> Operation {
+    let document = &route.document;
+    let mut operation = OperationBuilder::new()
+        .summary(Some(document.summary))
+        .operation_id(Some(operation_id(route)))
+        .responses(responses(route));
+    if !document.description.is_empty() {
+        operation = operation.description(Some(document.description));
+    }
+    let text = || ObjectBuilder::new().schema_type(Type::String).build();
+    for name in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+        let parameter =
+            ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+        operation = operation.parameter(parameter.schema(Some(text())));
+    }
+    for parameter in document.parameters {
+        let place = if parameter.header { ParameterIn::Header } else { ParameterIn::Query };
+        let built = ParameterBuilder::new()
+            .name(parameter.name)
+            .parameter_in(place)
+            .required(Required::False)
+            .description(Some(parameter.description))
+            .schema(Some(text()));
+        operation = operation.parameter(built);
+    }
+    if let Some(schema) = document.request {
+        let content = ContentBuilder::new().schema(Some(schema())).build();
+        let body =
+            RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
+        operation = operation.request_body(Some(body.build()));
+    }
+    operation.build()
+}
+
+fn responses(route: &Route) -> ResponsesBuilder {
+    let (kind, schema) = route.document.answer;
+    let mut good = ResponseBuilder::new().description(route.document.summary);
+    if let Some(schema) = schema {
+        good = good.content(kind, ContentBuilder::new().schema(Some(schema())).build());
+    }
+    let good_status = if route.path.ends_with("/stream") { "101" } else { "200" };
+    let mut responses = ResponsesBuilder::new().response(good_status, good.build());
+    let mut statuses: Vec<u16> = route.errors.iter().map(|kind| kind.status().as_u16()).collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    for status in statuses {
+        let of_status = |kind: &&ErrorType| kind.status().as_u16() == status;
+        let names: Vec<_> = route.errors.iter().filter(of_status).map(|kind| kind.name()).collect();
+        let object = ObjectBuilder::new().schema_type(Type::Object).build();
+        let content = ContentBuilder::new().schema(Some(object)).build();
+        let response =
+            ResponseBuilder::new().description(names.join(", ")).content("application/problem+json", content);
+        responses = responses.response(status.to_string(), response.build());
+    }
+    responses
+}
+
+fn operation_id(route: &Route) -> String {
+    let method = if route.method == Method::Get { "get" } else { "post" };
+    let words = route.path.split(['/', '.', '{', '}']).filter(|word| !word.is_empty());
+    words.fold(method.to_owned(), |id, word| format!("{id}_{word}"))
+}

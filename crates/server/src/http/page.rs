@@ -1,0 +1,176 @@
+//! The app for browsers, embedded in the binary with its pre-compressed forms, and service information for programs.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use rust_embed::{EmbeddedFile, RustEmbed};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    app::App,
+    problem::{ErrorType, Problem},
+};
+
+#[derive(RustEmbed)]
+#[folder = "../../web/dist"]
+struct Dist;
+
+/// Everything comes from here; sockets may go anywhere the page was served from.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; \
+     frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// A file in all of its encodings.
+#[derive(Debug, Clone)]
+struct Asset {
+    plain: Bytes,
+    gzip: Option<Bytes>,
+    brotli: Option<Bytes>,
+    kind: HeaderValue,
+    etag: HeaderValue,
+    immutable: bool,
+}
+
+/// The files of the page, by path.
+#[derive(Debug, Default)]
+pub struct Page {
+    assets: HashMap<String, Asset>,
+}
+
+/// Answer of `GET /` to programs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServiceInformation {
+    /// Name of the service.
+    service: &'static str,
+    /// Version of the program.
+    version: &'static str,
+    /// Roles that run here.
+    roles: Vec<&'static str>,
+    /// Channels that exist.
+    channels: Vec<String>,
+    /// Where to go from here.
+    links: HashMap<&'static str, &'static str>,
+}
+
+impl Page {
+    /// The page that was built into the binary.
+    pub fn embedded() -> Self {
+        let bytes = |file: EmbeddedFile| Bytes::from(file.data.into_owned());
+        let mut assets = HashMap::new();
+        for path in Dist::iter().filter(|path| !path.ends_with(".gz") && !path.ends_with(".br")) {
+            let Some(file) = Dist::get(&path) else { continue };
+            let hash: String =
+                file.metadata.sha256_hash().iter().take(8).map(|b| format!("{b:02x}")).collect();
+            let Ok(etag) = HeaderValue::from_str(&format!("\"{hash}\"")) else { continue };
+            let asset = Asset {
+                gzip: Dist::get(&format!("{path}.gz")).map(bytes),
+                brotli: Dist::get(&format!("{path}.br")).map(bytes),
+                kind: HeaderValue::from_static(content_type(&path)),
+                etag,
+                // Names under assets/ carry a hash of their content.
+                immutable: path.starts_with("assets/"),
+                plain: bytes(file),
+            };
+            assets.insert(path.into_owned(), asset);
+        }
+        Self { assets }
+    }
+
+    fn respond(&self, path: &str, request: &HeaderMap) -> Option<Response> {
+        let asset = self.assets.get(path)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ETAG, asset.etag.clone());
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, accept"));
+        let cache = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        if request.get(header::IF_NONE_MATCH) == Some(&asset.etag) {
+            return Some((StatusCode::NOT_MODIFIED, headers).into_response());
+        }
+        headers.insert(header::CONTENT_TYPE, asset.kind.clone());
+        headers.insert("content-security-policy", HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+        let accepts = |coding: &str| {
+            let offered =
+                request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
+            offered.split(',').any(|one| one.trim().split(';').next() == Some(coding) && !one.contains("q=0"))
+        };
+        let (body, coding) = match asset {
+            Asset { brotli: Some(body), .. } if accepts("br") => (body, Some("br")),
+            Asset { gzip: Some(body), .. } if accepts("gzip") => (body, Some("gzip")),
+            Asset { plain, .. } => (plain, None),
+        };
+        if let Some(coding) = coding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        Some((headers, body.clone()).into_response())
+    }
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or("") {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "json" => "application/json",
+        "png" => "image/png",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Whether a request prefers HTML: a browser that navigates. Programs that accept anything get JSON.
+fn wants_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    accepted.split(',').any(|kind| kind.trim().starts_with("text/html"))
+}
+
+/// `GET /`: the page for browsers, service information for programs.
+pub async fn root(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    if wants_html(&headers)
+        && let Some(page) = app.page.respond("index.html", &headers)
+    {
+        return page;
+    }
+    let links = [
+        ("health", "/health"),
+        ("openapi", "/openapi.json"),
+        ("metrics", "/metrics"),
+        ("reactions", "/v1/channels/{channel}/reactions"),
+        ("stream", "/v1/channels/{channel}/stream"),
+    ];
+    let information = ServiceInformation {
+        service: "emostream",
+        version: env!("CARGO_PKG_VERSION"),
+        roles: app.config.effective_roles().into_iter().map(crate::config::Role::name).collect(),
+        channels: app.channels.iter().map(|channel| channel.name.to_string()).collect(),
+        links: links.into(),
+    };
+    ([(header::VARY, "accept")], Json(information)).into_response()
+}
+
+/// `GET /{file}` and `GET /assets/{file}`: files of the page.
+pub async fn file(State(app): State<Arc<App>>, uri: axum::http::Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let nothing = || Problem::new(ErrorType::NotFound, "expected a path of this server; see /openapi.json");
+    app.page.respond(path, &headers).unwrap_or_else(|| nothing().into_response())
+}
+
+/// `GET /errors/{name}`: what an error type means.
+pub async fn error_type(Path(name): Path<String>) -> Response {
+    match ErrorType::ALL.into_iter().find(|kind| kind.name() == name) {
+        Some(kind) => {
+            let (status, name, title) = kind.facts();
+            format!("{name}: {title} (status {})\n", status.as_u16()).into_response()
+        }
+        None => Problem::new(ErrorType::NotFound, "expected the name of an error type").into_response(),
+    }
+}

@@ -1,0 +1,212 @@
+//! Windows and moments of the past, read from the output log in sequence, page by page.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, Query, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use emostream_log::{Log, LogError, Offset, TopicPartition};
+use emostream_protocol::{ChannelName, Emotes, frame, position::sequence, row::Row, time};
+use serde::Deserialize;
+
+use super::{
+    app::App,
+    problem::{ErrorType, Problem},
+};
+
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
+
+/// Rows looked at for one page: a page that finds less says where to go on, rather than hold a thread.
+const ROWS_SCANNED_MAX: usize = 50_000;
+
+/// Rows are appended after the event time in their sequence; clocks of machines may differ by this much, ms.
+const CLOCK_MARGIN_MS: i64 = 5_000;
+
+const READ_BYTES: usize = 1 << 20;
+
+/// Parameters of a page.
+#[derive(Debug, Deserialize)]
+pub struct PageParameters {
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// What a query looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Windows,
+    Moments,
+}
+
+struct Search {
+    kind: Kind,
+    channel: ChannelName,
+    from_ms: i64,
+    to_ms: i64,
+    limit: usize,
+    after_seq: Option<u64>,
+}
+
+/// `GET /v1/channels/{channel}/windows`.
+pub async fn windows(
+    State(app): State<Arc<App>>,
+    Path(channel): Path<String>,
+    Query(parameters): Query<PageParameters>,
+) -> Result<Response, Problem> {
+    page(app, &channel, parameters, Kind::Windows).await
+}
+
+/// `GET /v1/channels/{channel}/moments`.
+pub async fn moments(
+    State(app): State<Arc<App>>,
+    Path(channel): Path<String>,
+    Query(parameters): Query<PageParameters>,
+) -> Result<Response, Problem> {
+    page(app, &channel, parameters, Kind::Moments).await
+}
+
+async fn page(
+    app: Arc<App>,
+    channel: &str,
+    parameters: PageParameters,
+    kind: Kind,
+) -> Result<Response, Problem> {
+    let search = parameters.search(app.channel(channel)?.name.clone(), kind)?;
+    let _permit = app.queries.try_acquire().map_err(|_| Problem {
+        retry_after: Some(std::time::Duration::from_secs(1)),
+        ..Problem::new(ErrorType::Overloaded, "too many queries of the past are running")
+    })?;
+    let (log, output, emotes) = (app.log.clone(), app.output.clone(), app.emotes.clone());
+    let body = tokio::task::spawn_blocking(move || search.run(&*log, &output, &emotes))
+        .await
+        .map_err(|_| Problem::new(ErrorType::Internal, "the query broke off"))?
+        .map_err(|error| {
+            tracing::error!(%error, "query of the past failed");
+            Problem::new(ErrorType::Internal, "the output log cannot be read")
+        })?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+}
+
+impl PageParameters {
+    fn search(self, channel: ChannelName, kind: Kind) -> Result<Search, Problem> {
+        let time = |name: &'static str, text: Option<String>, default: i64| match text {
+            Some(text) => time::parse_ms(&text).map_err(|error| Problem::parameter(name, &error.to_string())),
+            None => Ok(default),
+        };
+        let limit = match self.limit {
+            None => LIMIT_DEFAULT,
+            Some(text) => {
+                text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+                    Problem::parameter("limit", &format!("expected a whole number from 1 to {LIMIT_MAX}"))
+                })?
+            }
+        };
+        let after_seq = match self.cursor {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| {
+                Problem::parameter("cursor", "expected the next_cursor of an earlier answer")
+            })?),
+        };
+        let from_ms = time("from", self.from, i64::MIN)?;
+        let to_ms = time("to", self.to, i64::MAX)?;
+        Ok(Search { kind, channel, from_ms, to_ms, limit, after_seq })
+    }
+}
+
+impl Search {
+    /// Where to begin: rows that could match were not appended before this.
+    fn begin(&self, log: &dyn Log, output: &TopicPartition) -> Result<Offset, LogError> {
+        let after = self.after_seq.map_or(i64::MIN, sequence::event_time_ms);
+        let not_before = self.from_ms.max(after);
+        if not_before <= 0 {
+            return Ok(log.bounds(output)?.start);
+        }
+        log.offset_at(output, not_before - CLOCK_MARGIN_MS)
+    }
+
+    /// The answer as JSON.
+    fn run(&self, log: &dyn Log, output: &TopicPartition, emotes: &Emotes) -> anyhow::Result<Vec<u8>> {
+        let mut at = self.begin(log, output)?;
+        let mut items = Items::default();
+        // Of repeated rows the first wins.
+        let mut newest = self.after_seq.unwrap_or(0);
+        let mut next_cursor = None;
+        'reading: loop {
+            let records = match log.read(output, at, READ_BYTES) {
+                Err(LogError::OutOfRange { start, .. }) if start > at => {
+                    // Retention went on between the look-up and the read.
+                    at = start;
+                    continue;
+                }
+                records => records?,
+            };
+            let Some(last) = records.last() else { break };
+            at = last.offset + 1;
+            for record in &records {
+                let row = Row::decode(&record.value, emotes)?;
+                if *row.channel() != self.channel || row.seq() <= newest {
+                    continue;
+                }
+                if self.wants(&row) {
+                    if items.number == self.limit {
+                        next_cursor = Some(newest);
+                        break 'reading;
+                    }
+                    items.push(&row, emotes);
+                }
+                newest = row.seq();
+                items.scanned += 1;
+                if items.scanned >= ROWS_SCANNED_MAX {
+                    next_cursor = Some(newest);
+                    break 'reading;
+                }
+            }
+        }
+        Ok(items.finish(next_cursor))
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        let start_ms = match (self.kind, row) {
+            (Kind::Windows, Row::Window(row)) => row.window_start_ms,
+            (Kind::Moments, Row::Moment(row)) => row.window_start_ms,
+            _ => return false,
+        };
+        (self.from_ms..self.to_ms).contains(&start_ms)
+    }
+}
+
+/// The items of a page, as JSON already.
+#[derive(Default)]
+struct Items {
+    json: Vec<u8>,
+    number: usize,
+    scanned: usize,
+}
+
+impl Items {
+    fn push(&mut self, row: &Row, emotes: &Emotes) {
+        if self.number > 0 {
+            self.json.push(b',');
+        }
+        self.number += 1;
+        match row {
+            Row::Window(row) => self.json.extend(frame::encode_window_item(row, emotes)),
+            Row::Moment(row) => self.json.extend(frame::encode_moment_item(row, emotes)),
+            Row::Settings(_) => {}
+        }
+    }
+
+    fn finish(self, next_cursor: Option<u64>) -> Vec<u8> {
+        let cursor = next_cursor.map_or("null".to_owned(), |seq| format!("\"{seq}\""));
+        let mut body = Vec::with_capacity(self.json.len() + 64);
+        body.extend_from_slice(b"{\"items\":[");
+        body.extend_from_slice(&self.json);
+        body.extend_from_slice(format!("],\"next_cursor\":{cursor}}}").as_bytes());
+        body
+    }
+}

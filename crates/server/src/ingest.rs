@@ -1,0 +1,114 @@
+//! Ingest: validates reactions, batches them, and answers when the log has them.
+//!
+//! [`endpoint`] reads requests, [`batcher`] groups reactions of all connections into records, [`identity`] signs in
+//! guests, [`rate`] limits what one address may send.
+
+use std::{net::IpAddr, sync::Arc};
+
+use emostream_log::{Clock, Log, TopicPartition};
+use emostream_protocol::{Emotes, record::NewReaction};
+
+use crate::{
+    channels::Channel,
+    config::IngestConfig,
+    intake::{Intake, Receipt, Refusal},
+    pressure::Pressure,
+    tasks::Tasks,
+    telemetry::Metrics,
+};
+
+pub mod batcher;
+pub mod endpoint;
+pub mod identity;
+pub mod rate;
+mod recent;
+
+use batcher::Batcher;
+use identity::GuestKeys;
+use rate::AddressLimits;
+
+/// What ingest needs from the node.
+#[derive(Clone)]
+pub struct Components {
+    /// The log that reactions go to.
+    pub log: Arc<dyn Log>,
+    /// Name of its topic.
+    pub topic: Arc<str>,
+    /// Known emotes.
+    pub emotes: Arc<Emotes>,
+    /// How full counting is.
+    pub pressure: Arc<Pressure>,
+    /// The node's metrics.
+    pub metrics: Arc<Metrics>,
+    /// The clock that receives.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The running ingest role.
+pub struct Ingest {
+    batcher: Batcher,
+    keys: GuestKeys,
+    addresses: AddressLimits,
+    pressure: Arc<Pressure>,
+    remembered_ids_max: u64,
+    clock: Arc<dyn Clock>,
+    emotes: Arc<Emotes>,
+}
+
+impl Ingest {
+    /// Starts ingest: one flushing task a partition, in `tasks`.
+    pub fn start(
+        config: &IngestConfig,
+        keys: GuestKeys,
+        components: &Components,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
+        let partitions = components.log.partitions(&components.topic).unwrap_or(1);
+        let targets = (0..partitions).map(|p| TopicPartition::new(components.topic.clone(), p)).collect();
+        Arc::new(Self {
+            batcher: Batcher::start(config, targets, components, tasks),
+            keys,
+            addresses: AddressLimits::new(config.address_reactions_per_s, config.address_burst),
+            pressure: components.pressure.clone(),
+            remembered_ids_max: config.remembered_ids_max,
+            clock: components.clock.clone(),
+            emotes: components.emotes.clone(),
+        })
+    }
+
+    /// Known emotes.
+    pub fn emotes(&self) -> &Emotes {
+        &self.emotes
+    }
+
+    /// Refuses new reactions from now on and returns when those queued are durable or refused.
+    pub async fn stop(&self) {
+        self.batcher.stop().await;
+    }
+}
+
+impl Intake for Ingest {
+    fn submit(&self, channel: &Arc<Channel>, reactions: &[NewReaction<'_>]) -> Result<Receipt, Refusal> {
+        let remembers_too_much = self.pressure.remembered_ids() >= self.remembered_ids_max;
+        if remembers_too_much && reactions.iter().any(|reaction| reaction.id_from_client) {
+            return Err(Refusal::TooManyIds);
+        }
+        self.batcher.submit(channel, reactions)
+    }
+
+    fn admit(&self, address: IpAddr, reactions: u32) -> Result<(), Refusal> {
+        self.addresses.admit(address, reactions, self.clock.now_ms()).map_err(Refusal::RateLimited)
+    }
+
+    fn guest(&self, token: &str) -> Option<String> {
+        self.keys.verify(token)
+    }
+
+    fn new_guest(&self) -> (String, String) {
+        self.keys.new_guest(self.clock.now_ms())
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+}

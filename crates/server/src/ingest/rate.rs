@@ -1,0 +1,129 @@
+//! Rate limits: the generic cell rate algorithm (ITU-T I.371), one number a sender.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Mutex,
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+/// A limit on average and burst. The state it judges is the theoretical arrival time, in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct CellRate {
+    cell_us: i64,
+    tolerance_us: i64,
+}
+
+impl CellRate {
+    /// At most `per_s` on average and `burst` at once.
+    pub fn new(per_s: u32, burst: u32) -> Self {
+        let cell_us = (1_000_000 / i64::from(per_s.max(1))).max(1);
+        Self { cell_us, tolerance_us: cell_us * i64::from(burst) }
+    }
+
+    /// Takes `n` cells at `now_ms`, or says how long to wait. `state` starts at 0.
+    pub fn take(&self, state: &mut i64, n: u32, now_ms: i64) -> Result<(), Duration> {
+        let now_us = now_ms * 1_000;
+        let next = (*state).max(now_us) + self.cell_us * i64::from(n);
+        let excess = next - now_us - self.tolerance_us;
+        if excess > 0 {
+            return Err(Duration::from_micros(u64::try_from(excess).unwrap_or(0)));
+        }
+        *state = next;
+        Ok(())
+    }
+}
+
+const SHARDS: usize = 16;
+
+/// Addresses remembered in one shard; all that are idle are forgotten first, and if none is, a new one is refused.
+const ADDRESSES_PER_SHARD_MAX: usize = 8_192;
+
+type Shard = Mutex<HashMap<IpAddr, i64, RandomState>>;
+
+/// A limit for each address; IPv6 addresses count by their /64, which one subscriber owns.
+#[derive(Debug)]
+pub struct AddressLimits {
+    rate: Option<CellRate>,
+    shards: [Shard; SHARDS],
+}
+
+impl AddressLimits {
+    /// `per_s` = 0 switches the limit off.
+    pub fn new(per_s: u32, burst: u32) -> Self {
+        Self { rate: (per_s > 0).then(|| CellRate::new(per_s, burst)), shards: Default::default() }
+    }
+
+    /// Takes `n` reactions from an address, or says how long it must wait.
+    pub fn admit(&self, address: IpAddr, n: u32, now_ms: i64) -> Result<(), Duration> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        let address = subscriber(address);
+        let mut shard = self.shards[shard_of(address)].lock().unwrap_or_else(|e| e.into_inner());
+        if shard.len() >= ADDRESSES_PER_SHARD_MAX && !shard.contains_key(&address) {
+            shard.retain(|_, state| *state > now_ms * 1_000);
+            if shard.len() >= ADDRESSES_PER_SHARD_MAX {
+                return Err(Duration::from_secs(1));
+            }
+        }
+        rate.take(shard.entry(address).or_insert(0), n, now_ms)
+    }
+}
+
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        },
+    }
+}
+
+fn shard_of(address: IpAddr) -> usize {
+    let byte = match address {
+        IpAddr::V4(v4) => v4.octets()[3] ^ v4.octets()[2],
+        IpAddr::V6(v6) => v6.octets()[7] ^ v6.octets()[6],
+    };
+    usize::from(byte) % SHARDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AddressLimits, CellRate};
+
+    #[test]
+    fn bursts_pass_and_the_average_holds() {
+        let rate = CellRate::new(10, 5);
+        let mut state = 0;
+        assert!((0..5).all(|_| rate.take(&mut state, 1, 1_000).is_ok()));
+        let wait = rate.take(&mut state, 1, 1_000).unwrap_err();
+        assert_eq!(wait.as_millis(), 100);
+        assert!(rate.take(&mut state, 1, 1_100).is_ok());
+        assert!(rate.take(&mut state, 1, 1_100).is_err());
+        let passed = (0..10_000).filter(|ms| rate.take(&mut state, 1, 2_000 + ms).is_ok()).count();
+        assert!((100..=105).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn addresses_are_limited_by_themselves_and_v6_by_network() {
+        let limits = AddressLimits::new(1, 1);
+        let ip = |text: &str| text.parse().unwrap();
+        assert!(limits.admit(ip("10.0.0.1"), 1, 5_000).is_ok());
+        assert!(limits.admit(ip("10.0.0.1"), 1, 5_000).is_err());
+        assert!(limits.admit(ip("::ffff:10.0.0.1"), 1, 5_000).is_err());
+        assert!(limits.admit(ip("10.0.0.2"), 1, 5_000).is_ok());
+        assert!(limits.admit(ip("2001:db8::1"), 1, 5_000).is_ok());
+        assert!(limits.admit(ip("2001:db8::2"), 1, 5_000).is_err());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_idle_addresses_make_room() {
+        let limits = AddressLimits::new(1, 1);
+        let refused =
+            (0..1_000_000u32).filter(|n| limits.admit((*n).to_be_bytes().into(), 1, 1_000).is_err()).count();
+        assert!(refused > 800_000);
+        assert!(limits.admit([1, 2, 3, 4].into(), 1, 1_000_000).is_ok());
+    }
+}

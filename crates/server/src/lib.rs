@@ -1,0 +1,19 @@
+//! The one binary of Emostream: the roles of a reaction's path, and what serves them to the world.
+//!
+//! In path order: [`ingest`] takes reactions into the log, [`aggregate`] counts the log, [`edge`] shows the result to
+//! viewers. Roles never import one another; they meet in the log and in the seams [`intake`] and [`pulse_path`].
+//! [`node`] starts and stops them in that order.
+
+pub mod aggregate;
+pub mod channels;
+pub mod cli;
+pub mod config;
+pub mod edge;
+pub mod http;
+pub mod ingest;
+pub mod intake;
+pub mod node;
+pub mod pressure;
+pub mod pulse_path;
+pub mod tasks;
+pub mod telemetry;

@@ -1,0 +1,143 @@
+//! Every metric of the node, declared once: the comment on a field is its help text in spirit and in `register`.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+/// The one label that families here have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Labelled {
+    /// What kind: an error's name, a transport, a status.
+    pub kind: &'static str,
+}
+
+/// The node's metrics and the registry that exposes them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Reactions acknowledged as new.
+    pub reactions_accepted: Counter,
+    /// Reactions acknowledged as known repeats.
+    pub reactions_duplicate: Counter,
+    /// Reactions rejected one by one, by error.
+    pub reactions_rejected: Family<Labelled, Counter>,
+    /// Requests and messages refused as a whole, by reason.
+    pub submissions_refused: Family<Labelled, Counter>,
+    /// Batches appended to the log.
+    pub batches_appended: Counter,
+    /// Seconds from handing a batch to the log until it is durable.
+    pub append_seconds: Histogram,
+    /// Records counted.
+    pub records_counted: Counter,
+    /// Reactions counted, repeats excluded.
+    pub reactions_counted: Counter,
+    /// Windows closed.
+    pub windows_closed: Counter,
+    /// Moments found.
+    pub moments_found: Counter,
+    /// Ids that counting remembers.
+    pub remembered_ids: Gauge,
+    /// Records in the log that are not counted yet.
+    pub count_lag_records: Gauge,
+    /// Snapshots written.
+    pub snapshots_written: Counter,
+    /// Viewers connected, by transport.
+    pub viewers: Family<Labelled, Gauge>,
+    /// Frames written to viewers.
+    pub frames_sent: Counter,
+    /// Viewers' connections closed by the server, by reason.
+    pub viewers_closed: Family<Labelled, Counter>,
+    /// Open HTTP connections.
+    pub connections: Gauge,
+    /// Answers, by status class.
+    pub responses: Family<Labelled, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("emostream"),
+            reactions_accepted: Counter::default(),
+            reactions_duplicate: Counter::default(),
+            reactions_rejected: Family::default(),
+            submissions_refused: Family::default(),
+            batches_appended: Counter::default(),
+            append_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+            records_counted: Counter::default(),
+            reactions_counted: Counter::default(),
+            windows_closed: Counter::default(),
+            moments_found: Counter::default(),
+            remembered_ids: Gauge::default(),
+            count_lag_records: Gauge::default(),
+            snapshots_written: Counter::default(),
+            viewers: Family::default(),
+            frames_sent: Counter::default(),
+            viewers_closed: Family::default(),
+            connections: Gauge::default(),
+            responses: Family::default(),
+        };
+        metrics.register_path();
+        metrics.register_connections();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register_path(&mut self) {
+        let r = &mut self.registry;
+        r.register("reactions_accepted", "Reactions acknowledged as new", self.reactions_accepted.clone());
+        r.register(
+            "reactions_duplicate",
+            "Reactions acknowledged as known repeats",
+            self.reactions_duplicate.clone(),
+        );
+        r.register(
+            "reactions_rejected",
+            "Reactions rejected one by one, by error",
+            self.reactions_rejected.clone(),
+        );
+        r.register(
+            "submissions_refused",
+            "Requests and messages refused as a whole, by reason",
+            self.submissions_refused.clone(),
+        );
+        r.register("batches_appended", "Batches appended to the log", self.batches_appended.clone());
+        r.register("append_seconds", "Seconds until a batch is durable", self.append_seconds.clone());
+        r.register("records_counted", "Records counted", self.records_counted.clone());
+        r.register(
+            "reactions_counted",
+            "Reactions counted, repeats excluded",
+            self.reactions_counted.clone(),
+        );
+        r.register("windows_closed", "Windows closed", self.windows_closed.clone());
+        r.register("moments_found", "Moments found", self.moments_found.clone());
+        r.register("remembered_ids", "Ids that counting remembers", self.remembered_ids.clone());
+        r.register("count_lag_records", "Records not counted yet", self.count_lag_records.clone());
+        r.register("snapshots_written", "Snapshots of counting written", self.snapshots_written.clone());
+    }
+
+    fn register_connections(&mut self) {
+        let r = &mut self.registry;
+        r.register("viewers", "Viewers connected, by transport", self.viewers.clone());
+        r.register("frames_sent", "Frames written to viewers", self.frames_sent.clone());
+        r.register("viewers_closed", "Viewers closed by the server, by reason", self.viewers_closed.clone());
+        r.register("connections", "Open HTTP connections", self.connections.clone());
+        r.register("responses", "Answers, by status class", self.responses.clone());
+    }
+
+    /// The metrics in the OpenMetrics text format.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(_) => unreachable!("writing to a String cannot fail"),
+        }
+    }
+}
