@@ -1,6 +1,6 @@
 //! A naive aggregation: sort and group. It shares the log's records with the real one, and no line of its code.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use emostream_protocol::{
     ChannelName, EmoteId, Emotes, ReactionId,
@@ -31,8 +31,8 @@ type Channels = BTreeMap<String, Channel>;
 /// All final rows of a log, by channel and in order.
 pub(crate) fn rows(stream: Stream, log: &Log, emotes: &Emotes) -> BTreeMap<String, Vec<Row>> {
     let mut channels = Channels::new();
-    let through = (0..stream.3).map(|partition| read(stream, partition, log, emotes, &mut channels)).min();
-    let through = through.expect("a log has partitions");
+    let through =
+        (0..stream.3).map(|partition| read(stream, partition, log, emotes, &mut channels)).min().unwrap_or(0);
     channels.values_mut().for_each(|(events, _)| events.sort_by_key(|event| event.at));
     let rows = |name: String| (name.clone(), rows_of(stream.0, &name, &channels[&name], through));
     channels.keys().cloned().map(rows).collect()
@@ -90,9 +90,7 @@ fn read(stream: Stream, partition: usize, log: &Log, emotes: &Emotes, to: &mut C
 
 fn rows_of(window_ms: i64, name: &str, (all, changes): &Channel, through: i64) -> Vec<Row> {
     let ends = all.iter().map(|event| floor(event.at, window_ms) + window_ms);
-    let mut instants: Vec<i64> = ends.chain(changes.iter().map(|change| change.0)).collect();
-    instants.sort_unstable();
-    instants.dedup();
+    let instants: BTreeSet<i64> = ends.chain(changes.iter().map(|change| change.0)).collect();
     let between = |from: i64, to: i64| all.iter().filter(|e| (from..to).contains(&e.at)).collect::<Vec<_>>();
     let mut rows = Vec::new();
     let mut settings = ChannelSettings::default();
@@ -125,8 +123,7 @@ fn rows_of(window_ms: i64, name: &str, (all, changes): &Channel, through: i64) -
         }
         for (_, change) in changes.iter().filter(|change| change.0 == end) {
             settings = change.settings.clone();
-            let MomentRule::Plain(rule) = settings.rule;
-            interval.retain(|_| rule.threshold < 1.0);
+            interval.retain(|_| matches!(settings.rule, MomentRule::Plain(rule) if rule.threshold < 1.0));
             push(&mut rows, end, Row::Settings(SettingsRow { seq: 0, change: change.clone() }));
         }
     }
