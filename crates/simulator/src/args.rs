@@ -126,7 +126,7 @@ pub struct ServerArgs {
 pub enum Transport {
     /// Requests over kept-alive connections
     Http,
-    /// Viewer frames over WebSockets
+    /// Viewer frames over WebSockets; to the server a connection is one person, so use many
     Ws,
 }
 

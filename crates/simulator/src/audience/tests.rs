@@ -23,7 +23,7 @@ fn taps_follow_the_rate_curve() {
     let scenario = Scenario::load("match").unwrap();
     for seed in 0..5 {
         let taps = taps(&scenario, seed, 2.0, 400.0);
-        for played in Timeline::new(&scenario, seed).take(15) {
+        for played in Timeline::new(&scenario, seed).take(scenario.phases.len()) {
             let rate = scenario.phases[played.phase].rate.as_ref().unwrap();
             for second in 0..played.length_s as usize {
                 let from = played.start_s + second as f64;
@@ -83,16 +83,17 @@ fn a_match_begins_lively_and_never_ends() {
             assert!((25.0..75.0).contains(&(pair[1] - pair[0])), "goals at {pair:?}");
         }
     }
-    let rounds: Vec<_> = Timeline::new(&scenario, 1).take(30).collect();
-    assert_eq!((rounds[15].round, rounds[15].phase), (1, 0));
-    assert_ne!(rounds[0].length_s.to_bits(), rounds[15].length_s.to_bits(), "rounds differ");
+    let phases = scenario.phases.len();
+    let rounds: Vec<_> = Timeline::new(&scenario, 1).take(2 * phases).collect();
+    assert_eq!((rounds[phases].round, rounds[phases].phase), (1, 0));
+    assert_ne!(rounds[0].length_s.to_bits(), rounds[phases].length_s.to_bits(), "rounds differ");
 }
 
 #[test]
 fn expected_moments_lie_in_their_phase() {
     let scenario = Scenario::load("match").unwrap();
     let expected = Timeline::new(&scenario, 1).expectations(400.0);
-    assert!(expected.len() >= 8, "{expected:?}");
+    assert!(expected.len() >= 6, "{expected:?}");
     assert!(expected.iter().all(|moment| moment.from_s < moment.to_s && moment.to_s < 410.0));
     assert_eq!(expected[0].emote, "⚽");
     let goal = Timeline::new(&scenario, 1).nth(2).unwrap();

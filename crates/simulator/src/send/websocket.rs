@@ -1,6 +1,11 @@
 //! Sends reactions as viewer frames over one WebSocket: many in flight, each answered by its id.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use emostream_protocol::{ReactionId, close::CloseCode, time as wire_time};
@@ -31,20 +36,24 @@ pub(super) struct WebSocketLane {
     shared: Arc<Shared>,
     ids: IdMaker,
     backoff: Backoff,
-    in_flight_max: usize,
-    /// In flight or to be sent again, in the order of their ids, which is that of their making.
-    pending: BTreeMap<ReactionId, Pending>,
+    /// The most that may be in flight, ever.
+    window_max: usize,
+    /// The most that may be in flight now: a server that says "later" gets half as many at once, every ack one more.
+    window: usize,
+    /// Nothing is sent before: the server said "later".
+    hold_until: Instant,
+    /// Sent, in the order of their ids, which is that of their making.
+    in_flight: BTreeMap<ReactionId, InFlight>,
+    /// To be sent again before anything new.
+    postponed: VecDeque<Reaction>,
     /// No more taps come.
     drained: bool,
     latency: Histogram<u64>,
 }
 
-struct Pending {
+struct InFlight {
     reaction: Reaction,
-    /// When it was sent, or will be sent again if that is ahead.
     sent: Instant,
-    /// The server said: later.
-    postponed: bool,
 }
 
 /// Why a connection is over.
@@ -75,10 +84,19 @@ struct Frame<'a> {
 
 impl WebSocketLane {
     pub(super) fn new(shared: Arc<Shared>, number: u64, latency: Histogram<u64>) -> Self {
-        let ids = IdMaker::new(shared.clock.clone());
-        let in_flight_max = if shared.source.is_closed_loop() { shared.batch } else { IN_FLIGHT_MAX };
-        let (pending, backoff) = (BTreeMap::new(), Backoff::new(number));
-        Self { shared, ids, backoff, in_flight_max, pending, drained: false, latency }
+        let window_max = if shared.source.is_closed_loop() { shared.batch } else { IN_FLIGHT_MAX };
+        Self {
+            ids: IdMaker::new(shared.clock.clone()),
+            shared,
+            backoff: Backoff::new(number),
+            window_max,
+            window: window_max,
+            hold_until: Instant::now(),
+            in_flight: BTreeMap::new(),
+            postponed: VecDeque::new(),
+            drained: false,
+            latency,
+        }
     }
 
     /// Sends until there is nothing more to send, or until told to stop at once.
@@ -88,7 +106,7 @@ impl WebSocketLane {
             () = self.send_all() => {}
             () = shared.stop_now.cancelled() => {}
         }
-        shared.counters.unanswered.add(self.pending.len() as u64);
+        shared.counters.unanswered.add((self.in_flight.len() + self.postponed.len()) as u64);
         self.latency
     }
 
@@ -103,6 +121,10 @@ impl WebSocketLane {
                     self.backoff.pause()
                 }
             };
+            // What has no answer goes first on the next connection, in its order.
+            for (_, unanswered) in std::mem::take(&mut self.in_flight).into_iter().rev() {
+                self.postponed.push_front(unanswered.reaction);
+            }
             self.give_up_before(Instant::now() + pause);
             sleep(pause).await;
         }
@@ -112,18 +134,18 @@ impl WebSocketLane {
     async fn converse(&mut self) -> Result<End> {
         let mut stream = open_stream(&self.shared.target, "").await?;
         self.await_hello(&mut stream).await?;
-        self.send_pending(&mut stream).await?;
         let shared = self.shared.clone();
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if self.drained && self.pending.is_empty() {
+            if self.drained && self.in_flight.is_empty() && self.postponed.is_empty() {
                 // The server has answered everything: how the close goes does not matter.
                 stream.close(None).await.ok();
                 return Ok(End::Done);
             }
-            let room = self.in_flight_max.saturating_sub(self.pending.len()).min(shared.batch);
-            let postponed = self.next_postponed();
+            let room = self.window.saturating_sub(self.in_flight.len()).min(shared.batch);
+            let holding = self.hold_until > Instant::now();
+            let takes_new = room > 0 && !self.drained && !holding && self.postponed.is_empty();
             tokio::select! {
                 message = stream.next() => {
                     let message = message.context("the server ended the connection")??;
@@ -131,12 +153,12 @@ impl WebSocketLane {
                         return Ok(end);
                     }
                 }
-                taps = shared.source.take(room), if room > 0 && !self.drained => match taps {
+                taps = shared.source.take(room), if takes_new => match taps {
                     Some(taps) => self.send_new(&mut stream, taps).await?,
                     None => self.drained = true,
                 },
-                () = sleep_until(postponed.unwrap_or_else(Instant::now)), if postponed.is_some() => {
-                    self.send_postponed(&mut stream).await?;
+                () = sleep_until(self.hold_until), if holding || (room > 0 && !self.postponed.is_empty()) => {
+                    self.send_postponed(&mut stream, room).await?;
                 }
                 _ = look.tick() => self.check_answers()?,
             }
@@ -161,50 +183,33 @@ impl WebSocketLane {
     async fn send_new(&mut self, stream: &mut Stream, taps: Vec<super::DueTap>) -> Result<()> {
         self.shared.counters.sent.add(taps.len() as u64);
         let reactions: Vec<Reaction> = taps.into_iter().map(|tap| self.ids.reaction(tap)).collect();
-        let now = Instant::now();
-        for reaction in &reactions {
-            let pending = Pending { reaction: reaction.clone(), sent: now, postponed: false };
-            self.pending.insert(reaction.id, pending);
-        }
-        for reaction in &reactions {
-            stream.feed(frame_of(reaction)).await?;
+        self.send(stream, reactions).await
+    }
+
+    async fn send_postponed(&mut self, stream: &mut Stream, room: usize) -> Result<()> {
+        let number = room.min(self.postponed.len());
+        self.shared.counters.retried.add(number as u64);
+        let reactions = self.postponed.drain(..number).collect();
+        self.send(stream, reactions).await
+    }
+
+    async fn send(&mut self, stream: &mut Stream, reactions: Vec<Reaction>) -> Result<()> {
+        let frames: Vec<Message> = reactions.iter().map(frame_of).collect();
+        // All are known as sent before the first is written: nothing is lost if writing fails or is cancelled.
+        let sent = Instant::now();
+        self.in_flight
+            .extend(reactions.into_iter().map(|reaction| (reaction.id, InFlight { reaction, sent })));
+        for frame in frames {
+            stream.feed(frame).await?;
         }
         stream.flush().await?;
         Ok(())
-    }
-
-    /// Sends once more what the last connection left without an answer.
-    async fn send_pending(&mut self, stream: &mut Stream) -> Result<()> {
-        self.shared.counters.retried.add(self.pending.len() as u64);
-        for pending in self.pending.values_mut() {
-            (pending.sent, pending.postponed) = (Instant::now(), false);
-            stream.feed(frame_of(&pending.reaction)).await?;
-        }
-        stream.flush().await?;
-        Ok(())
-    }
-
-    async fn send_postponed(&mut self, stream: &mut Stream) -> Result<()> {
-        let now = Instant::now();
-        let ready = self.pending.values_mut().filter(|pending| pending.postponed && pending.sent <= now);
-        for pending in ready {
-            pending.postponed = false;
-            self.shared.counters.retried.add(1);
-            stream.feed(frame_of(&pending.reaction)).await?;
-        }
-        stream.flush().await?;
-        Ok(())
-    }
-
-    fn next_postponed(&self) -> Option<Instant> {
-        self.pending.values().filter(|pending| pending.postponed).map(|pending| pending.sent).min()
     }
 
     /// An answer that does not come is a connection that is lost.
     fn check_answers(&mut self) -> Result<()> {
         self.give_up_before(Instant::now());
-        let late = self.pending.values().any(|p| !p.postponed && p.sent.elapsed() > ANSWER_TIMEOUT);
-        if late {
+        if self.in_flight.values().any(|one| one.sent.elapsed() > ANSWER_TIMEOUT) {
             bail!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
         }
         Ok(())
@@ -231,33 +236,32 @@ impl WebSocketLane {
     }
 
     fn acknowledge(&mut self, id: Option<&str>) {
-        let Some(pending) = self.take(id) else { return };
+        let Some(reaction) = self.take(id) else { return };
         self.backoff.reset();
+        self.window = (self.window + 1).min(self.window_max);
         self.shared.counters.accepted.add(1);
-        record(&mut self.latency, pending.reaction.due.elapsed());
+        record(&mut self.latency, reaction.due.elapsed());
     }
 
     fn refuse(&mut self, frame: &Frame<'_>) {
-        let Some(mut pending) = self.take(frame.id.as_deref()) else { return };
+        let Some(mut reaction) = self.take(frame.id.as_deref()) else { return };
         let code = frame.code.as_deref().unwrap_or("error");
         if let Some(after_ms) = frame.retry_after_ms {
             self.shared.counters.refusals.add(1);
-            let asked = Duration::from_millis(after_ms);
-            pending.sent = Instant::now() + self.backoff.asked_for(Some(asked));
-            pending.postponed = true;
-            self.pending.insert(pending.reaction.id, pending);
-        } else if is_wrong_time(code) && !pending.reaction.renewed && self.learn(frame.server_time.as_deref())
-        {
-            self.ids.renew(&mut pending.reaction);
-            (pending.sent, pending.postponed) = (Instant::now(), true);
-            self.pending.insert(pending.reaction.id, pending);
+            self.window = (self.window / 2).max(1);
+            let asked = self.backoff.asked_for(Some(Duration::from_millis(after_ms)));
+            self.hold_until = self.hold_until.max(Instant::now() + asked);
+            self.postponed.push_back(reaction);
+        } else if is_wrong_time(code) && !reaction.renewed && self.learn(frame.server_time.as_deref()) {
+            self.ids.renew(&mut reaction);
+            self.postponed.push_back(reaction);
         } else {
             self.shared.counters.reject(code, frame.detail.as_deref().unwrap_or_default(), 1);
         }
     }
 
-    fn take(&mut self, id: Option<&str>) -> Option<Pending> {
-        self.pending.remove(&ReactionId::parse(id?).ok()?)
+    fn take(&mut self, id: Option<&str>) -> Option<Reaction> {
+        self.in_flight.remove(&ReactionId::parse(id?).ok()?).map(|one| one.reaction)
     }
 
     /// Whether the text was a time.
@@ -270,15 +274,18 @@ impl WebSocketLane {
     }
 
     fn give_up_before(&mut self, next_attempt: Instant) {
-        let before = self.pending.len();
-        self.pending.retain(|_, pending| may_retry(&pending.reaction, next_attempt));
-        self.shared.counters.unanswered.add((before - self.pending.len()) as u64);
+        let before = self.in_flight.len() + self.postponed.len();
+        self.in_flight.retain(|_, one| may_retry(&one.reaction, next_attempt));
+        self.postponed.retain(|reaction| may_retry(reaction, next_attempt));
+        let after = self.in_flight.len() + self.postponed.len();
+        self.shared.counters.unanswered.add((before - after) as u64);
     }
 
     fn refuse_all(&mut self, error: &anyhow::Error) {
-        let number = self.pending.len() as u64;
-        self.pending.clear();
-        self.shared.counters.reject("stream-refused", &format!("{error:#}"), number);
+        let number = self.in_flight.len() + self.postponed.len();
+        self.in_flight.clear();
+        self.postponed.clear();
+        self.shared.counters.reject("stream-refused", &format!("{error:#}"), number as u64);
     }
 }
 
