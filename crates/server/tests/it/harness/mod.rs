@@ -1,0 +1,45 @@
+//! What the tests share: [`process`] runs the binary, [`client`] speaks HTTP and WebSocket to it, [`windows`] adds up
+//! what it counted.
+
+pub(crate) mod client;
+pub(crate) mod process;
+pub(crate) mod windows;
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+/// Longest wait for anything that must happen: generous, because the machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Time between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Asks again and again until there is an answer; panics with `what` was waited for when there is none for too long.
+pub(crate) async fn wait_for<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited too long: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Milliseconds since the Unix epoch, for ids made by clients.
+pub(crate) fn now_ms() -> u64 {
+    let now = emostream_log::Clock::now_ms(&emostream_log::SystemClock);
+    u64::try_from(now).unwrap()
+}
+
+/// A UUIDv7 of now, as a client makes one.
+pub(crate) fn new_id() -> String {
+    id_of(rand::random())
+}
+
+/// A UUIDv7 of now with these random bits.
+pub(crate) fn id_of(random: [u8; 10]) -> String {
+    uuid::Builder::from_unix_timestamp_millis(now_ms(), &random).into_uuid().to_string()
+}

@@ -1,0 +1,9 @@
+//! The real binary, started as its users start it, and watched through its public interfaces only.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails where its preparation fails, and says what it saw"
+)]
+
+mod harness;
+mod restart;
