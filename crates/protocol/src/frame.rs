@@ -13,6 +13,8 @@ use crate::{
     time,
 };
 
+pub mod close;
+
 /// The WebSocket subprotocol of these frames.
 pub const SUBPROTOCOL: &str = "emostream.json.v1";
 

@@ -4,7 +4,6 @@
 //! [`record`] is its form in the log, [`row`] the form of what is computed from it, [`frame`] what a viewer sees.
 
 pub mod channel;
-pub mod close;
 pub mod codec;
 pub mod emote;
 pub mod frame;
@@ -21,6 +20,7 @@ pub mod time;
 pub use channel::{ChannelError, ChannelName};
 pub use codec::DecodeError;
 pub use emote::{EmoteError, EmoteId, Emotes};
+pub use frame::close;
 pub use id::{IdError, ReactionId};
 pub use palette::Palette;
 pub use position::{Epoch, Position};

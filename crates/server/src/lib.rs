@@ -1,7 +1,7 @@
 //! The one binary of Emostream: the roles of a reaction's path, and what serves them to the world.
 //!
 //! In path order: [`ingest`] takes reactions into the log, [`aggregate`] counts the log, [`edge`] shows the result to
-//! viewers. Roles never import one another; they meet in the log and in the seams [`intake`] and [`pulse_path`].
+//! viewers. Roles never import one another; they meet in the log and in the [`seams`].
 //! [`node`] starts and stops them in that order.
 
 pub mod aggregate;
@@ -11,9 +11,9 @@ pub mod config;
 pub mod edge;
 pub mod http;
 pub mod ingest;
-pub mod intake;
 pub mod node;
-pub mod pressure;
-pub mod pulse_path;
+pub mod seams;
 pub mod tasks;
 pub mod telemetry;
+
+pub use seams::{intake, pressure, pulse_path};

@@ -98,9 +98,9 @@ impl Default for WindowsConfig {
 impl WindowsConfig {
     pub(super) fn validate(&self, findings: &mut Findings) {
         findings.expect(
-            self.window_ms.is_multiple_of(100) && (100..=3_600_000).contains(&self.window_ms),
+            self.window_ms.is_multiple_of(100) && (100..=600_000).contains(&self.window_ms),
             "windows.window_ms",
-            "a multiple of 100 from 100 to 3600000",
+            "a multiple of 100 from 100 to 600000",
         );
         findings.expect(
             (20..=5_000).contains(&self.pulse_ms),
@@ -113,9 +113,9 @@ impl WindowsConfig {
             "a number from 0 to 60000",
         );
         findings.expect(
-            (130_000..=3_600_000).contains(&self.horizon_ms),
+            (125_000..=86_400_000).contains(&self.horizon_ms),
             "windows.horizon_ms",
-            "a number from 130000 (older ids are refused at the door) to 3600000",
+            "a number from 125000 (older ids are refused at the door) to 86400000",
         );
     }
 }

@@ -12,7 +12,7 @@ use emostream_protocol::{
     record::NewReaction,
 };
 
-use super::view::{Frame, View};
+use super::view::{Frame, Sequenced, View};
 use crate::{channels::Channel, intake::Refusal};
 
 /// What every session of a node says in `hello`.
@@ -123,31 +123,34 @@ impl Session {
         self.moment = self.moment.max(view.seq);
     }
 
-    /// Appends what is new since the last call: every moment, and of pulses, windows and settings the newest.
+    /// Appends what is new since the last call: every moment, and of pulses, windows and settings the newest. The frames
+    /// ascend by sequence, so that the newest one received is where to resume.
     pub fn advance(&mut self, view: &View, out: &mut Vec<Frame>) {
-        if view.seq > self.moment {
-            if self.moment < view.floor {
-                // So slow that moments fell out of the history.
-                let gap = frame::encode_gap(self.moment, view.floor);
-                let position = Position { epoch: self.facts.epoch, seq: self.moment };
-                out.push(Frame::new("gap", position, &gap));
+        if self.moment < view.floor && view.seq > self.moment {
+            // So slow that moments fell out of the history.
+            let gap = frame::encode_gap(self.moment, view.floor);
+            let position = Position { epoch: self.facts.epoch, seq: self.moment };
+            out.push(Frame::new("gap", position, &gap));
+        }
+        let first = view.moments.partition_point(|moment| moment.seq <= self.moment);
+        let moments = view.moments.iter().skip(first);
+        let settings = view.settings.iter().filter(|settings| settings.seq > self.settings);
+        let windows = view.windows.back().into_iter().filter(|window| window.seq > self.window);
+        let mut rows: Vec<&Sequenced> = moments.chain(settings).chain(windows).collect();
+        rows.sort_by_key(|row| row.seq);
+        let mut rows = rows.into_iter().map(|row| (row.seq, &row.frame)).peekable();
+        if let Some((number, pulse)) = view.pulse.as_ref().filter(|(number, _)| *number > self.pulse) {
+            // A pulse repeats the sequence that was the newest when it began.
+            while let Some((_, frame)) = rows.next_if(|(seq, _)| *seq <= pulse.seq) {
+                out.push(frame.clone());
             }
-            let first = view.moments.partition_point(|moment| moment.seq <= self.moment);
-            out.extend(view.moments.iter().skip(first).map(|moment| moment.frame.clone()));
-            self.moment = view.seq;
-        }
-        if let Some(settings) = view.settings.as_ref().filter(|settings| settings.seq > self.settings) {
-            self.settings = settings.seq;
-            out.push(settings.frame.clone());
-        }
-        if let Some(window) = view.windows.back().filter(|window| window.seq > self.window) {
-            self.window = window.seq;
-            out.push(window.frame.clone());
-        }
-        if let Some((number, frame)) = view.pulse.as_ref().filter(|(number, _)| *number > self.pulse) {
             self.pulse = *number;
-            out.push(frame.clone());
+            out.push(pulse.frame.clone());
         }
+        out.extend(rows.map(|(_, frame)| frame.clone()));
+        self.moment = self.moment.max(view.seq);
+        self.settings = view.settings.as_ref().map_or(self.settings, |settings| settings.seq);
+        self.window = view.windows.back().map_or(self.window, |window| window.seq);
     }
 
     /// Judges a text message.

@@ -34,8 +34,8 @@ pub struct View {
     pub seq: u64,
     /// Moments with a sequence up to this one may be missing from the history.
     pub floor: u64,
-    /// Newest pulse and its number, which ascends.
-    pub pulse: Option<(u64, Frame)>,
+    /// Newest pulse, with the sequence it repeats, and its number, which ascends.
+    pub pulse: Option<(u64, Sequenced)>,
     /// Newest settings.
     pub settings: Option<Sequenced>,
     /// Recent windows, oldest first.
@@ -78,7 +78,7 @@ impl View {
     /// A view with the next pulse.
     pub fn with_pulse(&self, frame: Frame) -> Self {
         let number = self.pulse.as_ref().map_or(0, |(number, _)| *number) + 1;
-        Self { pulse: Some((number, frame)), ..self.clone() }
+        Self { pulse: Some((number, Sequenced { seq: self.seq, frame })), ..self.clone() }
     }
 
     /// The position that a frame of no row of its own carries.
@@ -90,6 +90,9 @@ impl View {
 fn pushed(old: &VecDeque<Sequenced>, new: Sequenced, kept: usize) -> (VecDeque<Sequenced>, Option<u64>) {
     let mut all = old.clone();
     all.push_back(new);
-    let evicted = if all.len() > kept { all.pop_front().map(|old| old.seq) } else { None };
+    let mut evicted = None;
+    while all.len() > kept {
+        evicted = all.pop_front().map(|old| old.seq);
+    }
     (all, evicted)
 }

@@ -41,13 +41,20 @@ const SHARDS: usize = 16;
 /// Addresses remembered in one shard; all that are idle are forgotten first, and if none is, a new one is refused.
 const ADDRESSES_PER_SHARD_MAX: usize = 8_192;
 
-type Shard = Mutex<HashMap<IpAddr, i64, RandomState>>;
+/// A full shard is searched for idle addresses at most this often: else a flood of new ones would buy a search each.
+const PURGE_EVERY_MS: i64 = 1_000;
+
+#[derive(Debug, Default)]
+struct Shard {
+    arrivals: HashMap<IpAddr, i64, RandomState>,
+    purged_ms: i64,
+}
 
 /// A limit for each address; IPv6 addresses count by their /64, which one subscriber owns.
 #[derive(Debug)]
 pub struct AddressLimits {
     rate: Option<CellRate>,
-    shards: [Shard; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
 }
 
 impl AddressLimits {
@@ -61,13 +68,16 @@ impl AddressLimits {
         let Some(rate) = &self.rate else { return Ok(()) };
         let address = subscriber(address);
         let mut shard = self.shards[shard_of(address)].lock().unwrap_or_else(|e| e.into_inner());
-        if shard.len() >= ADDRESSES_PER_SHARD_MAX && !shard.contains_key(&address) {
-            shard.retain(|_, state| *state > now_ms * 1_000);
-            if shard.len() >= ADDRESSES_PER_SHARD_MAX {
-                return Err(Duration::from_secs(1));
+        if shard.arrivals.len() >= ADDRESSES_PER_SHARD_MAX && !shard.arrivals.contains_key(&address) {
+            if now_ms - shard.purged_ms >= PURGE_EVERY_MS {
+                shard.purged_ms = now_ms;
+                shard.arrivals.retain(|_, arrival_us| *arrival_us > now_ms * 1_000);
+            }
+            if shard.arrivals.len() >= ADDRESSES_PER_SHARD_MAX {
+                return Err(Duration::from_millis(PURGE_EVERY_MS.unsigned_abs()));
             }
         }
-        rate.take(shard.entry(address).or_insert(0), n, now_ms)
+        rate.take(shard.arrivals.entry(address).or_insert(0), n, now_ms)
     }
 }
 
@@ -122,8 +132,8 @@ mod tests {
     fn memory_is_bounded_and_idle_addresses_make_room() {
         let limits = AddressLimits::new(1, 1);
         let refused =
-            (0..1_000_000u32).filter(|n| limits.admit((*n).to_be_bytes().into(), 1, 1_000).is_err()).count();
-        assert!(refused > 800_000);
+            (0..300_000u32).filter(|n| limits.admit((*n).to_be_bytes().into(), 1, 1_000).is_err()).count();
+        assert!(refused > 150_000);
         assert!(limits.admit([1, 2, 3, 4].into(), 1, 1_000_000).is_ok());
     }
 }

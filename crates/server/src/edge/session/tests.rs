@@ -113,7 +113,7 @@ fn a_slow_viewer_skips_to_the_newest_but_never_over_a_moment() {
     session.advance(&view, &mut out);
     assert_eq!(
         names(&mut out),
-        ["moment:11", "moment:21", "moment:31", "moment:41", "moment:51", "window:50", "pulse:51"]
+        ["moment:11", "moment:21", "moment:31", "moment:41", "window:50", "moment:51", "pulse:51"]
     );
     session.advance(&view, &mut out);
     assert!(out.is_empty());
