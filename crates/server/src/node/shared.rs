@@ -1,0 +1,132 @@
+//! What the roles of one process share, and each role's start with just the parts that it needs.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use emostream_log::{Clock, Log, TopicPartition};
+use emostream_moments::StreamParameters;
+use emostream_protocol::Emotes;
+
+use super::{OUTPUT_TOPIC, RAW_TOPIC};
+use crate::{
+    aggregate,
+    channels::Channels,
+    config::Config,
+    edge::{self, Edge},
+    http::app::Parts,
+    ingest::{self, Ingest, endpoint::Endpoint, identity::GuestKeys},
+    intake::Intake,
+    pressure::Pressure,
+    pulse_path::PulsePath,
+    tasks::Tasks,
+    telemetry::Metrics,
+};
+
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) tasks: Tasks,
+    log: Arc<dyn Log>,
+    output: TopicPartition,
+    emotes: Arc<Emotes>,
+    channels: Arc<Channels>,
+    metrics: Arc<Metrics>,
+    pressure: Arc<Pressure>,
+    pulses: Arc<PulsePath>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    pub(super) fn new(config: Config, log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let emotes = Arc::new(Emotes::new());
+        let channels = Arc::new(Channels::from_config(&config.channels, &emotes)?);
+        Ok(Self {
+            tasks: Tasks::new(tokio::runtime::Handle::current()),
+            output: TopicPartition::new(OUTPUT_TOPIC, 0),
+            metrics: Arc::default(),
+            pressure: Arc::default(),
+            pulses: Arc::new(PulsePath::new(&channels)),
+            config,
+            log,
+            emotes,
+            channels,
+            clock,
+        })
+    }
+
+    pub(super) fn start_ingest(&self) -> anyhow::Result<Arc<Ingest>> {
+        let keys_dir = self.config.data_dir.join("keys");
+        std::fs::create_dir_all(&keys_dir).with_context(|| format!("create {}", keys_dir.display()))?;
+        let keys = GuestKeys::load_or_create(&keys_dir.join("guest.json"))?;
+        let components = ingest::Components {
+            log: self.log.clone(),
+            topic: RAW_TOPIC.into(),
+            emotes: self.emotes.clone(),
+            pressure: self.pressure.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        };
+        Ok(Ingest::start(&self.config.ingest, keys, &components, &self.tasks))
+    }
+
+    pub(super) fn start_aggregate(&self) -> anyhow::Result<aggregate::Handles> {
+        let windows = &self.config.windows;
+        let parameters =
+            StreamParameters::new(windows.window_ms, windows.allowed_lateness_ms, windows.horizon_ms)?;
+        let components = aggregate::Components {
+            log: self.log.clone(),
+            raw_topic: RAW_TOPIC.into(),
+            output: self.output.clone(),
+            parameters,
+            snapshot_dir: self.config.data_dir.join("aggregate"),
+            emotes: self.emotes.clone(),
+            channels: self.channels.clone(),
+            pulses: self.pulses.clone(),
+            pressure: self.pressure.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        };
+        aggregate::start(components, &self.tasks)
+    }
+
+    pub(super) fn start_edge(&self) -> anyhow::Result<Arc<Edge>> {
+        let components = edge::Components {
+            log: self.log.clone(),
+            output: self.output.clone(),
+            emotes: self.emotes.clone(),
+            channels: self.channels.clone(),
+            pulses: self.pulses.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            pulse_ms: self.config.windows.pulse_ms,
+            window_ms: self.config.windows.window_ms,
+        };
+        edge::start(&self.config.edge, &components, &self.tasks)
+    }
+
+    /// What answers the hot route.
+    pub(super) fn endpoint(&self, intake: Arc<dyn Intake>) -> Arc<Endpoint> {
+        Arc::new(Endpoint {
+            intake,
+            channels: self.channels.clone(),
+            emotes: self.emotes.clone(),
+            metrics: self.metrics.clone(),
+            body_timeout: Duration::from_millis(self.config.http.body_timeout_ms),
+        })
+    }
+
+    /// What the other handlers share.
+    pub(super) fn parts(self, intake: Option<Arc<dyn Intake>>, edge: Option<Arc<Edge>>) -> Parts {
+        Parts {
+            config: self.config,
+            log: self.log,
+            output: self.output,
+            emotes: self.emotes,
+            channels: self.channels,
+            intake,
+            edge,
+            metrics: self.metrics,
+            clock: self.clock,
+            tasks: self.tasks,
+        }
+    }
+}

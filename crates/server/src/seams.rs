@@ -1,0 +1,5 @@
+//! The seams between the roles: narrow, in memory, and the only places where they meet besides the log.
+
+pub mod intake;
+pub mod pressure;
+pub mod pulse_path;
