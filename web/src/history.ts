@@ -18,9 +18,15 @@ export function recentWindows(
   return items(channel, 'windows', { from, limit: String(limit) });
 }
 
-/** The newest moments of the archive; none where there is no archive yet. */
-export function recentMoments(channel: string, limit: number): Promise<Moment[]> {
-  return items(channel, 'moments', { limit: String(limit) });
+/** The newest moments since an instant, at most `limit`, ascending; a page of the server's holds the oldest first. */
+export async function recentMoments(
+  channel: string,
+  fromMs: number,
+  limit: number,
+): Promise<Moment[]> {
+  const from = new Date(fromMs).toISOString();
+  const found = await items<Moment>(channel, 'moments', { from, limit: '1000' });
+  return found.slice(-limit);
 }
 
 /** The page is an addition to the live stream: without an answer the stream alone fills the screen. */

@@ -62,7 +62,7 @@ async function fillFromHistory({ window_ms: windowMs }: Hello): Promise<void> {
   const fromMs = viewer.serverTime.now() - WINDOWS_KEPT * windowMs;
   const [windows, past] = await Promise.all([
     recentWindows(channel, fromMs, WINDOWS_KEPT),
-    recentMoments(channel, MOMENTS_SHOWN),
+    recentMoments(channel, fromMs, MOMENTS_SHOWN),
   ]);
   for (const window of windows) ledger.add(window);
   for (const moment of past) showMoment(moment, 'past');
