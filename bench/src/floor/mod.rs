@@ -1,0 +1,12 @@
+//! The floors: servers that do the least that the task allows, on the same libraries and settings as Emostream.
+
+pub(crate) mod fanout;
+pub(crate) mod http;
+
+use std::net::SocketAddr;
+
+/// Tells the parent process where the server is.
+#[expect(clippy::print_stdout, reason = "the ready line is how the parent learns the address")]
+fn say_ready(address: SocketAddr) {
+    println!("ready http://{address}");
+}
