@@ -5,5 +5,6 @@
     reason = "a test fails where its preparation fails, and says what it saw"
 )]
 
+mod crash;
 mod harness;
 mod restart;

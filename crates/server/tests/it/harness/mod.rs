@@ -5,10 +5,7 @@ pub(crate) mod client;
 pub(crate) mod process;
 pub(crate) mod windows;
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// Longest wait for anything that must happen: generous, because the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -17,7 +14,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Asks again and again until there is an answer; panics with `what` was waited for when there is none for too long.
-pub(crate) async fn wait_for<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub(crate) async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {
