@@ -13,6 +13,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
 use self::{crowd::Crowd, evidence::Evidence, ledger::Ledger};
 use crate::harness::{
     process::{Process, Server},
+    records::{assert_rows_agree, assert_verified},
     wait_for,
     windows::{all_items, closed_windows_total},
 };
@@ -112,11 +113,11 @@ async fn crash_often(partitions: u32, crashes: u32, seed: u64, report: &mut Repo
         report.crashes += 1;
         report.unanswered += unanswered;
         report.unanswered_crashes += u32::from(unanswered > 0);
-        evidence::assert_verified(&data);
+        assert_verified(&data);
         while rng.random_ratio(1, 2) {
             crash_while_starting(&data, &args, &mut rng).await;
             report.crashes_starting += 1;
-            evidence::assert_verified(&data);
+            assert_verified(&data);
         }
     }
     let server = Server::start(&data, &args);
@@ -187,5 +188,5 @@ async fn assert_counted_once(server: &Server, ledger: &Ledger, data: &Path, repo
         }
         println!("{channel}: {sum} reactions, {} windows, {} moments", windows.len(), moments.len());
     }
-    report.repeated_rows += evidence::assert_rows_agree(data);
+    report.repeated_rows += assert_rows_agree(data);
 }

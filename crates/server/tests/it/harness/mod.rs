@@ -1,8 +1,9 @@
-//! What the tests share: [`process`] runs the binary, [`client`] speaks HTTP and WebSocket to it, [`windows`] adds up
-//! what it counted.
+//! What the tests share: [`client`] speaks HTTP and WebSocket to the binary that [`process`] runs, [`records`] looks into
+//! its log, [`windows`] adds up what it counted.
 
 pub(crate) mod client;
 pub(crate) mod process;
+pub(crate) mod records;
 pub(crate) mod windows;
 
 use std::time::{Duration, Instant};
