@@ -97,6 +97,9 @@ impl Intake for Ingest {
     }
 
     fn admit(&self, address: IpAddr, reactions: u32) -> Result<(), Refusal> {
+        if self.addresses.is_off() {
+            return Ok(());
+        }
         self.addresses.admit(address, reactions, self.clock.now_ms()).map_err(Refusal::RateLimited)
     }
 

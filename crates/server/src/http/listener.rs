@@ -5,9 +5,11 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Either, Full};
-use hyper::{Method, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::metrics::counter::Counter;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -15,8 +17,8 @@ use tower::ServiceExt;
 use super::app::App;
 use crate::{
     config::HttpConfig,
-    ingest::endpoint::{Endpoint, channel_of_path},
-    telemetry::Labelled,
+    ingest::endpoint::Endpoint,
+    telemetry::{Labelled, Metrics},
 };
 
 /// Bytes of a request's head, and of what is read ahead of a body.
@@ -29,6 +31,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub struct Server {
     app: Arc<App>,
     endpoint: Option<Arc<Endpoint>>,
+    responses: Arc<Responses>,
     router: Router,
     connections: Arc<Semaphore>,
     config: HttpConfig,
@@ -44,6 +47,7 @@ impl Server {
     pub fn new(app: Arc<App>, endpoint: Option<Arc<Endpoint>>, router: Router) -> Arc<Self> {
         let config = app.config.http.clone();
         Arc::new(Self {
+            responses: Responses::new(&app.metrics),
             connections: Arc::new(Semaphore::new(config.connections_max)),
             tracker: TaskTracker::new(),
             stop_accepting: CancellationToken::new(),
@@ -91,10 +95,7 @@ impl Server {
     async fn connection(self: Arc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) {
         self.app.metrics.connections.inc();
         let server = self.clone();
-        let service = service_fn(move |request| {
-            let server = server.clone();
-            async move { Ok::<_, Infallible>(server.answer(request, peer).await) }
-        });
+        let service = service_fn(move |request| server.answer(request, peer).map(Ok::<_, Infallible>));
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -115,33 +116,19 @@ impl Server {
         self.app.metrics.connections.dec();
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
-        let response = match &self.endpoint {
-            Some(endpoint) if request.method() == Method::POST => {
-                match channel_of_path(request.uri().path()).map(str::to_owned) {
-                    Some(channel) => endpoint.post(&channel, request, peer.ip()).await.map(Either::Left),
-                    None => self.route(request).await,
-                }
+    /// The hot route's future stays small, because each request moves it; those of all other routes are boxed.
+    fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Answer> + use<> {
+        let answering = match &self.endpoint {
+            Some(endpoint) if Endpoint::takes(&request) => {
+                endpoint.post(request, peer.ip()).map(|answer| answer.map(Either::Left)).left_future()
             }
-            _ => self.route(request).await,
+            _ => {
+                let routing = Box::pin(route(self.router.clone(), request));
+                routing.map(|answer| answer.map(Either::Right)).right_future()
+            }
         };
-        let kind = match response.status().as_u16() {
-            ..=199 => "1xx",
-            200..=299 => "2xx",
-            300..=399 => "3xx",
-            400..=499 => "4xx",
-            _ => "5xx",
-        };
-        self.app.metrics.responses.get_or_create(&Labelled { kind }).inc();
-        response
-    }
-
-    async fn route(&self, request: Request<Incoming>) -> Answer {
-        let request = request.map(|body| Body::new(body.map_err(axum::Error::new)));
-        match self.router.clone().oneshot(request).await {
-            Ok(response) => response.map(Either::Right),
-            Err(never) => match never {},
-        }
+        let responses = self.responses.clone();
+        answering.inspect(move |answer: &Answer| responses.count(answer.status()))
     }
 
     /// Accepts no more connections.
@@ -158,5 +145,28 @@ impl Server {
         if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
             tracing::warn!(left = self.tracker.len(), "connections did not end in time");
         }
+    }
+}
+
+async fn route(router: Router, request: Request<Incoming>) -> Response<Body> {
+    let request = request.map(|body| Body::new(body.map_err(axum::Error::new)));
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Counts answers by the class of their status.
+struct Responses([Counter; 5]);
+
+impl Responses {
+    fn new(metrics: &Metrics) -> Arc<Self> {
+        let kinds = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        Arc::new(Self(kinds.map(|kind| metrics.responses.get_or_create_owned(&Labelled { kind }))))
+    }
+
+    fn count(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, self.0.len());
+        self.0[class - 1].inc();
     }
 }

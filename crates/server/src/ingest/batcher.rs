@@ -245,13 +245,13 @@ impl Gathering {
         let mut taken = Taken::default();
         for reaction in reactions {
             if reaction.id_from_client {
-                if let Some(round) = self.recent.round(reaction.id, channel.index) {
+                let earlier = self.recent.take(reaction.id, channel.index, self.round, reaction.received_ms);
+                if let Some(round) = earlier {
                     taken.accepted.duplicates += 1;
                     taken.pending |= round > self.durable_round;
                     taken.needs_previous |= round > self.durable_round && round < self.round;
                     continue;
                 }
-                self.recent.insert(reaction.id, channel.index, self.round, reaction.received_ms);
             }
             taken.pending = true;
             taken.accepted.accepted += 1;

@@ -1,28 +1,35 @@
 //! `POST /v1/channels/{channel}/reactions`: the hot route, answered in front of the router.
 
-use std::{fmt::Write, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt::Write, future::Future, net::IpAddr, sync::Arc, task::Poll, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use emostream_protocol::{
     Emotes,
     input::{Body, ReactionInput, Rejection, RejectionKind, parse_body},
     limits::REQUEST_BODY_BYTES_MAX,
     record::NewReaction,
 };
-use futures_util::poll;
+use futures_util::{FutureExt, poll};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{HeaderMap, Request, Response, StatusCode, body::Body as HttpBody, header};
+use hyper::{
+    HeaderMap, Method, Request, Response,
+    body::{Body as HttpBody, Frame},
+    header,
+};
 
 use super::identity::GUEST_PREFIX;
 use crate::{
     channels::{Channel, Channels},
     http::problem::{ErrorType, Problem, type_uri},
-    intake::Intake,
+    intake::{Accepted, Intake, Receipt},
     telemetry::{Labelled, Metrics},
 };
 
 /// Name of the cookie that keeps a guest's token.
 pub const GUEST_COOKIE: &str = "emostream_guest";
+
+/// The most frequent answer by far.
+const ONE_ACCEPTED: &str = r#"{"accepted":1,"duplicates":0,"rejected":[]}"#;
 
 /// Answers requests with reactions.
 pub struct Endpoint {
@@ -39,9 +46,17 @@ pub struct Endpoint {
 }
 
 /// The channel of a path `/v1/channels/{channel}/reactions`.
-pub fn channel_of_path(path: &str) -> Option<&str> {
+fn channel_of_path(path: &str) -> Option<&str> {
     let channel = path.strip_prefix("/v1/channels/")?.strip_suffix("/reactions")?;
     (!channel.contains('/')).then_some(channel)
+}
+
+/// What a request says before its body.
+struct Head {
+    channel: Arc<Channel>,
+    ndjson: bool,
+    cookie: Option<Box<str>>,
+    peer: IpAddr,
 }
 
 /// Who sends: a guest known by a cookie, or one signed in now.
@@ -50,62 +65,89 @@ struct Sender {
     new_token: Option<String>,
 }
 
+/// What remains to be done for a request whose reactions wait for the log.
+struct Submitted {
+    receipt: Receipt,
+    rejected: Vec<(usize, Rejection)>,
+    new_token: Option<String>,
+    now_ms: i64,
+}
+
 impl Endpoint {
-    /// Answers one request. The answer comes after the log has the reactions.
-    pub async fn post<B>(&self, channel: &str, request: Request<B>, peer: IpAddr) -> Response<Full<Bytes>>
-    where
-        B: HttpBody,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        match self.try_post(channel, request, peer).await {
-            Ok(response) => response,
-            Err(problem) => {
-                let kind = problem.kind.name();
-                self.metrics.submissions_refused.get_or_create(&Labelled { kind }).inc();
-                let mut response = Response::new(Full::from(problem.to_json()));
-                *response.status_mut() = problem.kind.status();
-                *response.headers_mut() = problem.headers();
-                response
-            }
-        }
+    /// Whether a request is for this endpoint.
+    pub fn takes<B>(request: &Request<B>) -> bool {
+        request.method() == Method::POST && channel_of_path(request.uri().path()).is_some()
     }
 
-    async fn try_post<B>(
-        &self,
-        channel: &str,
+    /// Answers one request that it [takes](Self::takes). The answer comes after the log has the reactions.
+    ///
+    /// The future is moved for every request: what is large is looked at before it begins, or boxed where it is rare.
+    pub fn post<B>(
+        self: &Arc<Self>,
         request: Request<B>,
         peer: IpAddr,
-    ) -> Result<Response<Full<Bytes>>, Problem>
+    ) -> impl Future<Output = Response<Full<Bytes>>> + use<B>
     where
         B: HttpBody,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let channel = self.channels.get(channel).ok_or_else(Problem::no_channel)?;
-        let ndjson = is_ndjson(request.headers())?;
-        let cookie = guest_cookie(request.headers()).map(str::to_owned);
-        let body = self.read(request.into_body()).await?;
+        let endpoint = self.clone();
+        let head = self.head(&request, peer);
+        let answering = self.clone().answer(head, request.into_body());
+        answering.map(move |answered| answered.unwrap_or_else(|problem| endpoint.refuse(&problem)))
+    }
+
+    fn head<B>(&self, request: &Request<B>, peer: IpAddr) -> Option<Head> {
+        let channel = self.channels.get(channel_of_path(request.uri().path())?)?.clone();
+        let headers = request.headers();
+        Some(Head { channel, ndjson: is_ndjson(headers), cookie: guest_cookie(headers).map(Box::from), peer })
+    }
+
+    async fn answer<B>(self: Arc<Self>, head: Option<Head>, body: B) -> Result<Response<Full<Bytes>>, Problem>
+    where
+        B: HttpBody,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let head = head.ok_or_else(Problem::no_channel)?;
+        let submitted = self.submit(&head, &self.read(body).await?)?;
+        let accepted = submitted.receipt.await.map_err(|refusal| Problem::refusal(&refusal))?;
+        self.metrics.reactions_duplicate.inc_by(accepted.duplicates.into());
+        Ok(answer(accepted, &submitted.rejected, submitted.new_token.as_deref(), submitted.now_ms))
+    }
+
+    fn refuse(&self, problem: &Problem) -> Response<Full<Bytes>> {
+        self.metrics.submissions_refused.get_or_create(&Labelled { kind: problem.kind.name() }).inc();
+        let mut response = Response::new(Full::from(problem.to_json()));
+        *response.status_mut() = problem.kind.status();
+        *response.headers_mut() = problem.headers();
+        response
+    }
+
+    /// Reads, checks and queues the reactions of a body.
+    fn submit(&self, head: &Head, body: &[u8]) -> Result<Submitted, Problem> {
         let now_ms = self.intake.now_ms();
-        let body = parse_body(&body, ndjson).map_err(|rejection| Problem::rejection(&rejection, now_ms))?;
+        let body =
+            parse_body(body, head.ndjson).map_err(|rejection| Problem::rejection(&rejection, now_ms))?;
         let number = match &body {
             Body::One(_) => 1,
             Body::Many(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
         };
-        self.intake.admit(peer, number).map_err(|refusal| Problem::refusal(&refusal))?;
-        let sender = self.sender(&body, cookie.as_deref());
+        self.intake.admit(head.peer, number).map_err(|refusal| Problem::refusal(&refusal))?;
+        let sender = self.sender(&body, head.cookie.as_deref());
         let mut rejected = Vec::new();
-        let receipt = {
-            let reactions = match &body {
-                Body::One(input) => {
-                    let reaction = self.validate(input, channel, &sender, now_ms);
-                    vec![reaction.map_err(|rejection| Problem::rejection(&rejection, now_ms))?]
-                }
-                Body::Many(items) => self.validate_all(items, channel, &sender, now_ms, &mut rejected),
-            };
-            self.intake.submit(channel, &reactions).map_err(|refusal| Problem::refusal(&refusal))?
+        let receipt = match &body {
+            Body::One(input) => {
+                let reaction = self.validate(input, &head.channel, &sender, now_ms);
+                let reaction = reaction.map_err(|rejection| Problem::rejection(&rejection, now_ms))?;
+                self.intake.submit(&head.channel, std::slice::from_ref(&reaction))
+            }
+            Body::Many(items) => {
+                let reactions = self.validate_all(items, &head.channel, &sender, now_ms, &mut rejected);
+                self.intake.submit(&head.channel, &reactions)
+            }
         };
-        let accepted = receipt.await.map_err(|refusal| Problem::refusal(&refusal))?;
-        self.metrics.reactions_duplicate.inc_by(accepted.duplicates.into());
-        Ok(answer(accepted.accepted, accepted.duplicates, &rejected, sender.new_token.as_deref(), now_ms))
+        let receipt = receipt.map_err(|refusal| Problem::refusal(&refusal))?;
+        Ok(Submitted { receipt, rejected, new_token: sender.new_token, now_ms })
     }
 
     async fn read<B>(&self, body: B) -> Result<Bytes, Problem>
@@ -113,28 +155,28 @@ impl Endpoint {
         B: HttpBody,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let too_large = || {
-            let detail = format!("expected a body of at most {REQUEST_BODY_BYTES_MAX} bytes");
-            Problem::new(ErrorType::BodyTooLarge, detail)
-        };
         if body.size_hint().lower() > REQUEST_BODY_BYTES_MAX as u64 {
             return Err(too_large());
         }
-        let mut collecting = std::pin::pin!(Limited::new(body, REQUEST_BODY_BYTES_MAX).collect());
-        // Nearly every body is here already: a timer is only made for one that is not.
-        let collected = match poll!(&mut collecting) {
-            std::task::Poll::Ready(collected) => collected,
-            std::task::Poll::Pending => tokio::time::timeout(self.body_timeout, collecting)
-                .await
-                .map_err(|_| Problem::new(ErrorType::BodyTimeout, "expected the whole body sooner"))?,
+        let mut body = std::pin::pin!(Limited::new(body, REQUEST_BODY_BYTES_MAX));
+        // Nearly every body is here already, and in one piece.
+        let first = match poll!(body.frame()) {
+            Poll::Ready(Some(first)) => Some(data_of(first)?),
+            Poll::Ready(None) => return Ok(Bytes::new()),
+            Poll::Pending => None,
         };
-        match collected {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-            Err(_) => {
-                Err(Problem::new(ErrorType::BodyInvalid, "expected a whole body; the connection broke off"))
-            }
+        if let Some(whole) = first.as_ref().filter(|_| body.is_end_stream()) {
+            return Ok(whole.clone());
         }
+        let rest = async {
+            let mut whole = BytesMut::from(first.unwrap_or_default());
+            while let Some(frame) = body.frame().await {
+                whole.extend_from_slice(&data_of(frame)?);
+            }
+            Ok(whole.freeze())
+        };
+        let read = Box::pin(tokio::time::timeout(self.body_timeout, rest)).await;
+        read.map_err(|_| Problem::new(ErrorType::BodyTimeout, "expected the whole body sooner"))?
     }
 
     /// A guest is looked for, or signed in, only when a reaction names no user.
@@ -200,14 +242,37 @@ impl Endpoint {
     }
 }
 
-fn is_ndjson(headers: &HeaderMap) -> Result<bool, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(false) };
-    let essence = value.to_str().unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(true),
-        // Senders without a JSON type are common in small scripts; a body that is no JSON is refused anyway.
-        _ => Ok(false),
+/// The data of a body's next frame; trailers have none.
+fn data_of<D, E>(frame: Result<Frame<D>, E>) -> Result<Bytes, Problem>
+where
+    D: Buf,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match frame.map(Frame::into_data).map_err(Into::into) {
+        Ok(Ok(mut data)) => Ok(data.copy_to_bytes(data.remaining())),
+        Ok(Err(_)) => Ok(Bytes::new()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => {
+            Err(Problem::new(ErrorType::BodyInvalid, "expected a whole body; the connection broke off"))
+        }
     }
+}
+
+fn too_large() -> Problem {
+    let detail = format!("expected a body of at most {REQUEST_BODY_BYTES_MAX} bytes");
+    Problem::new(ErrorType::BodyTooLarge, detail)
+}
+
+/// Any other content type is taken for JSON: senders without one are common in small scripts, and a body that is no JSON
+/// is refused anyway.
+fn is_ndjson(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or("").trim();
+    ["application/x-ndjson", "application/ndjson", "application/jsonl"]
+        .iter()
+        .any(|name| essence.eq_ignore_ascii_case(name))
 }
 
 /// The guest's token in a request's cookies.
@@ -222,12 +287,26 @@ pub fn guest_set_cookie(token: &str) -> String {
 }
 
 fn answer(
-    accepted: u32,
-    duplicates: u32,
+    accepted: Accepted,
     rejected: &[(usize, Rejection)],
     new_token: Option<&str>,
     now_ms: i64,
 ) -> Response<Full<Bytes>> {
+    let json = match (accepted, rejected) {
+        (Accepted { accepted: 1, duplicates: 0 }, []) => Bytes::from_static(ONE_ACCEPTED.as_bytes()),
+        _ => answer_json(accepted, rejected, now_ms).into(),
+    };
+    let mut response = Response::new(Full::from(json));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    if let Some(cookie) = new_token.and_then(|token| guest_set_cookie(token).parse().ok()) {
+        headers.insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn answer_json(accepted: Accepted, rejected: &[(usize, Rejection)], now_ms: i64) -> String {
+    let Accepted { accepted, duplicates } = accepted;
     let mut json = String::with_capacity(64 + rejected.len() * 128);
     write!(json, "{{\"accepted\":{accepted},\"duplicates\":{duplicates},\"rejected\":[")
         .expect("writing to a String cannot fail");
@@ -245,12 +324,15 @@ fn answer(
         write!(json, "{comma}{item}").expect("writing to a String cannot fail");
     }
     json.push_str("]}");
-    let mut response = Response::new(Full::from(json));
-    *response.status_mut() = StatusCode::OK;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    if let Some(cookie) = new_token.and_then(|token| guest_set_cookie(token).parse().ok()) {
-        headers.insert(header::SET_COOKIE, cookie);
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Accepted, ONE_ACCEPTED, answer_json};
+
+    #[test]
+    fn the_most_frequent_answer_is_the_one_that_would_be_made() {
+        assert_eq!(answer_json(Accepted { accepted: 1, duplicates: 0 }, &[], 0), ONE_ACCEPTED);
     }
-    response
 }

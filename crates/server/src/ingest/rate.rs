@@ -63,6 +63,11 @@ impl AddressLimits {
         Self { rate: (per_s > 0).then(|| CellRate::new(per_s, burst)), shards: Default::default() }
     }
 
+    /// Whether every address may send what it likes.
+    pub fn is_off(&self) -> bool {
+        self.rate.is_none()
+    }
+
     /// Takes `n` reactions from an address, or says how long it must wait.
     pub fn admit(&self, address: IpAddr, n: u32, now_ms: i64) -> Result<(), Duration> {
         let Some(rate) = &self.rate else { return Ok(()) };

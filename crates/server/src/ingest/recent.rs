@@ -3,7 +3,7 @@
 
 use emostream_protocol::{ReactionId, limits};
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map::Entry};
 
 /// An id is refused at the door when it is older than this, so that two generations of this length cover all.
 const GENERATION_MS: i64 = limits::ID_AGE_MS_MAX + limits::ID_AHEAD_MS_MAX;
@@ -22,19 +22,23 @@ pub(super) struct RecentIds {
 }
 
 impl RecentIds {
-    /// The round that took this id, if it is known.
-    pub(super) fn round(&self, id: ReactionId, channel: u32) -> Option<u64> {
-        let key = (id, channel);
-        self.current.get(&key).or_else(|| self.previous.get(&key)).copied()
-    }
-
-    /// Notes the round that takes this id.
-    pub(super) fn insert(&mut self, id: ReactionId, channel: u32, round: u64, now_ms: i64) {
+    /// The round that took this id earlier; if none is known, notes that `round` takes it.
+    pub(super) fn take(&mut self, id: ReactionId, channel: u32, round: u64, now_ms: i64) -> Option<u64> {
         if now_ms - self.began_ms > GENERATION_MS || self.current.len() >= GENERATION_IDS_MAX {
             self.previous = std::mem::take(&mut self.current);
             self.began_ms = now_ms;
         }
-        self.current.insert((id, channel), round);
+        let key = (id, channel);
+        if let Some(taken_by) = self.previous.get(&key) {
+            return Some(*taken_by);
+        }
+        match self.current.entry(key) {
+            Entry::Occupied(known) => Some(*known.get()),
+            Entry::Vacant(new) => {
+                new.insert(round);
+                None
+            }
+        }
     }
 
     /// Forgets what a failed round took: a repeat of it is new.
