@@ -30,9 +30,7 @@ struct Bench {
 type Case = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All benchmarks in the order of a reaction's path.
-const CASES: &[(&str, Case)] = &[
-    ("ingest", ingest::run),
-];
+const CASES: &[(&str, Case)] = &[("ingest", ingest::run)];
 
 /// Runs those that were asked for, and writes their results.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -42,7 +40,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     for only in &arguments.only {
-        ensure!(names.contains(&only.as_str()), "no benchmark {only:?}, expected one of {}", names.join(", "));
+        ensure!(
+            names.contains(&only.as_str()),
+            "no benchmark {only:?}, expected one of {}",
+            names.join(", ")
+        );
     }
     let default = if arguments.quick { "bench/results/local" } else { "bench/results" };
     let results = arguments.results.clone().unwrap_or_else(|| default.into());
@@ -52,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             continue;
         }
         say(&format!("{name} …"));
-        let machine = Machine::here();
+        let machine = Machine::here(bench.cores.number);
         let rows = case(&bench).with_context(|| format!("benchmark {name}"))?;
         for row in &rows {
             let met = match row.met {

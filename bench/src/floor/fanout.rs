@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Result, bail};
 
 /// Answer to a viewer's upgrade; the load does not check its key.
-const UPGRADED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const UPGRADED: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// Serves until killed: a text frame of `frame_bytes` in all, every `period`, for every viewer.
 pub(crate) fn serve(frame_bytes: usize, period: Duration) -> Result<()> {

@@ -38,7 +38,8 @@ pub(crate) struct Received {
 impl Viewers {
     /// Connects so many viewers, one after the other.
     pub(crate) fn connect(address: SocketAddr, number: usize) -> Result<Self> {
-        let mut viewers = Self { poll: Poll::new()?, viewers: Vec::new(), ready: Vec::new(), buffer: vec![0; 65_536] };
+        let mut viewers =
+            Self { poll: Poll::new()?, viewers: Vec::new(), ready: Vec::new(), buffer: vec![0; 65_536] };
         let mut received = Received::default();
         for place in 0..number {
             let (stream, rest) = upgrade(address).with_context(|| format!("connect viewer {place}"))?;
@@ -92,7 +93,11 @@ fn upgrade(address: SocketAddr) -> Result<(TcpStream, Vec<u8>)> {
             read => answer.extend_from_slice(&buffer[..read]),
         }
         if let Some(head) = answer.windows(END.len()).position(|window| window == END) {
-            ensure!(answer.starts_with(b"HTTP/1.1 101 "), "not upgraded: {}", String::from_utf8_lossy(&answer));
+            ensure!(
+                answer.starts_with(b"HTTP/1.1 101 "),
+                "not upgraded: {}",
+                String::from_utf8_lossy(&answer)
+            );
             return Ok((stream, answer.split_off(head + END.len())));
         }
     }

@@ -10,16 +10,18 @@ pub(crate) struct Cores {
     pub(crate) server: usize,
     /// Of this process.
     pub(crate) load: usize,
+    /// Cores that there are.
+    pub(crate) number: usize,
 }
 
 impl Cores {
     /// Takes the first two cores that this process may use, and moves this thread to the second.
     pub(crate) fn take() -> Result<Self> {
         let allowed = sched_getaffinity(None).context("read the cores of this process")?;
-        let mut usable = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-        let server = usable.next().context("expected at least one core")?;
-        let load = usable.next().unwrap_or(server);
-        let cores = Self { server, load };
+        let usable: Vec<_> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+        let server = *usable.first().context("expected at least one core")?;
+        let load = usable.get(1).copied().unwrap_or(server);
+        let cores = Self { server, load, number: usable.len() };
         pin(load)?;
         Ok(cores)
     }

@@ -25,19 +25,20 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This machine, now.
-    pub(crate) fn here() -> Self {
+    /// This machine, now; the process may use so many cores.
+    pub(crate) fn here(cores: usize) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let info = read("/proc/cpuinfo");
         let processor = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let load = read("/proc/loadavg");
         Self {
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores,
             processor: processor.map_or("unknown", |(_, name)| name.trim()).to_owned(),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             load_before: load.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0),
             commit: git(&["rev-parse", "--short=12", "HEAD"]),
-            changed: !git(&["status", "--porcelain", "--untracked-files=no", "--", "crates", "bench/src"]).is_empty(),
+            changed: !git(&["status", "--porcelain", "--untracked-files=no", "--", "crates", "bench/src"])
+                .is_empty(),
             date: emostream_protocol::time::format_ms(SystemClock.now_ms()),
         }
     }

@@ -65,7 +65,8 @@ impl Server {
     pub(crate) fn cpu_s(&self) -> Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name in brackets may hold spaces: fields are counted behind it. Then utime and stime are 11 and 12.
-        let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace()).context("a stat line")?;
+        let fields =
+            stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace()).context("a stat line")?;
         let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or(0)).sum();
         Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }

@@ -36,10 +36,7 @@ fn line(report: &Report, row: &Row) -> String {
         None => "–",
     };
     let aim = if row.aim.is_empty() { "–" } else { &row.aim };
-    format!(
-        "| {} | {} | {} | {aim} | {} | {met} |\n",
-        report.benchmark, row.what, row.against, row.result
-    )
+    format!("| {} | {} | {} | {aim} | {} | {met} |\n", report.benchmark, row.what, row.against, row.result)
 }
 
 fn details(report: &Report) -> String {
@@ -64,7 +61,13 @@ fn details(report: &Report) -> String {
     );
     push(&mut text, &format!("\n![{}]({}.svg)\n", report.benchmark, report.benchmark));
     for row in &report.rows {
-        push(&mut text, &format!("\n**{}**\n\n| side | median | lowest – highest | runs |\n|---|---|---|---|\n", row.what));
+        push(
+            &mut text,
+            &format!(
+                "\n**{}**\n\n| side | median | lowest – highest | runs |\n|---|---|---|---|\n",
+                row.what
+            ),
+        );
         for series in &row.series {
             let lowest = series.runs.iter().copied().fold(f64::INFINITY, f64::min);
             let highest = series.runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
