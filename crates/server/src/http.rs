@@ -12,4 +12,5 @@ pub mod page;
 pub mod problem;
 pub mod query;
 pub mod routes;
+mod socket;
 pub mod stream;

@@ -10,11 +10,17 @@ use http_body_util::{BodyExt, Either, Full};
 use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::metrics::counter::Counter;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::app::App;
+use super::{
+    app::App,
+    socket::{Place, Socket},
+};
 use crate::{
     config::HttpConfig,
     ingest::endpoint::Endpoint,
@@ -27,6 +33,9 @@ const READ_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// After a failed accept (no more file descriptors, say) the loop rests so long rather than spin.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// A peer that takes no byte is closed this much later than `edge.send_timeout_ms`.
+const STALL_MARGIN: Duration = Duration::from_secs(1);
+
 /// Serves connections until stopped.
 pub struct Server {
     app: Arc<App>,
@@ -35,10 +44,16 @@ pub struct Server {
     router: Router,
     connections: Arc<Semaphore>,
     config: HttpConfig,
+    stall_patience: Duration,
     tracker: TaskTracker,
     stop_accepting: CancellationToken,
     finish: CancellationToken,
 }
+
+/// Bytes that the kernel takes for a peer before it has sent them. What a slow viewer has not been sent yet is better
+/// replaced by something newer than kept, megabytes of it for each.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 64 * 1024;
 
 type Answer = Response<Either<Full<Bytes>, Body>>;
 
@@ -46,7 +61,10 @@ impl Server {
     /// A server for these handlers.
     pub fn new(app: Arc<App>, endpoint: Option<Arc<Endpoint>>, router: Router) -> Arc<Self> {
         let config = app.config.http.clone();
+        // A viewer's own limit comes first and says why.
+        let stall_patience = Duration::from_millis(app.config.edge.send_timeout_ms) + STALL_MARGIN;
         Arc::new(Self {
+            stall_patience,
             responses: Responses::new(&app.metrics),
             connections: Arc::new(Semaphore::new(config.connections_max)),
             tracker: TaskTracker::new(),
@@ -72,15 +90,12 @@ impl Server {
                 };
                 match (accepted, permit) {
                     (Ok((stream, peer)), Ok(permit)) => {
-                        // Small frames must not wait for the acknowledgement of earlier ones.
-                        if let Err(error) = stream.set_nodelay(true) {
-                            tracing::debug!(%error, "no TCP_NODELAY");
+                        if let Err(error) = prepare(&stream) {
+                            tracing::debug!(%error, "socket options not set");
                         }
-                        let connection = server.clone().connection(stream, peer);
-                        server.tracker.spawn(async move {
-                            connection.await;
-                            drop(permit);
-                        });
+                        let place = Place::new(server.app.clone(), server.tracker.clone(), permit);
+                        let socket = Socket::new(stream, server.stall_patience, place);
+                        server.tracker.spawn(server.clone().connection(socket, peer));
                     }
                     (Err(error), _) => {
                         tracing::warn!(%error, "accept failed");
@@ -92,8 +107,7 @@ impl Server {
         });
     }
 
-    async fn connection(self: Arc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) {
-        self.app.metrics.connections.inc();
+    async fn connection(self: Arc<Self>, socket: Socket, peer: SocketAddr) {
         let server = self.clone();
         let service = service_fn(move |request| server.answer(request, peer).map(Ok::<_, Infallible>));
         let mut builder = http1::Builder::new();
@@ -101,7 +115,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(self.config.header_timeout_ms))
             .max_buf_size(READ_BUFFER_BYTES_MAX);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -113,7 +127,6 @@ impl Server {
         if let Err(error) = ended {
             tracing::trace!(%error, %peer, "connection ended");
         }
-        self.app.metrics.connections.dec();
     }
 
     /// The hot route's future stays small, because each request moves it; those of all other routes are boxed.
@@ -146,6 +159,14 @@ impl Server {
             tracing::warn!(left = self.tracker.len(), "connections did not end in time");
         }
     }
+}
+
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    // Small frames must not wait for the acknowledgement of earlier ones.
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    Ok(())
 }
 
 async fn route(router: Router, request: Request<Incoming>) -> Response<Body> {
