@@ -187,10 +187,16 @@ impl Connection {
         match message {
             Some(Ok(Message::Text(text))) => self.take(session, &text).await,
             Some(Ok(Message::Binary(_))) => Err(End::Close(CloseCode::BadFrame, None)),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-            Some(Ok(Message::Close(_))) | None => Err(End::Gone),
-            Some(Err(error)) if is_too_large(&error) => Err(End::Close(CloseCode::FrameTooLarge, None)),
-            Some(Err(_)) => Err(End::Gone),
+            // The library queues an answer to each ping: it must be out before the next ping is read, or else a viewer
+            // that pings and never reads would fill the buffer.
+            Some(Ok(Message::Ping(_))) => self.write(Vec::new()).await,
+            Some(Ok(Message::Pong(_))) => Ok(()),
+            Some(Ok(Message::Close(_))) => {
+                // The answer to it is queued as well; this is the last chance to send it.
+                self.write(Vec::new()).await.and(Err(End::Gone))
+            }
+            None => Err(End::Gone),
+            Some(Err(error)) => Err(end_of(error)),
         }
     }
 
@@ -243,12 +249,17 @@ impl Connection {
         self.send(vec![Message::Ping(bytes::Bytes::new())]).await
     }
 
-    /// Writes messages with as few system calls as the socket allows.
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), End> {
         let number = messages.len() as u64;
-        if number == 0 {
-            return Ok(());
+        if number > 0 {
+            self.write(messages).await?;
+            self.app.metrics.frames_sent.inc_by(number);
         }
+        Ok(())
+    }
+
+    /// Writes messages, and what the library has queued by itself, within the time that a viewer has to take them.
+    async fn write(&mut self, messages: Vec<Message>) -> Result<(), End> {
         let socket = &mut self.socket;
         let mut writing = std::pin::pin!(async move {
             for message in messages {
@@ -263,9 +274,7 @@ impl Connection {
                 timeout(self.send_timeout, writing).await.map_err(|_| End::Close(CloseCode::TooSlow, None))?
             }
         };
-        written.map_err(|_| End::Gone)?;
-        self.app.metrics.frames_sent.inc_by(number);
-        Ok(())
+        written.map_err(|_| End::Gone)
     }
 
     /// Says why, and waits a moment for the viewer's own close, so that the reason is not lost with the connection.
@@ -302,8 +311,13 @@ fn text_message(json: bytes::Bytes) -> Message {
     Message::Text(Utf8Bytes::try_from(json).unwrap_or_default())
 }
 
-/// The library says so in words only.
-fn is_too_large(error: &axum::Error) -> bool {
-    let text = error.to_string();
-    text.contains("too long") || text.contains("too large") || text.contains("Space limit exceeded")
+/// How a connection ends on which nothing more can be read: with the reason, if it is the viewer's doing.
+fn end_of(error: axum::Error) -> End {
+    use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
+    match error.into_inner().downcast_ref::<Error>() {
+        Some(Error::Capacity(_)) => End::Close(CloseCode::FrameTooLarge, None),
+        Some(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => End::Gone,
+        Some(Error::Protocol(_) | Error::Utf8(_)) => End::Close(CloseCode::BadFrame, None),
+        _ => End::Gone,
+    }
 }
