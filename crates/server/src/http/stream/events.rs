@@ -1,6 +1,6 @@
 //! `GET /v1/channels/{channel}/events`: the same frames as server-sent events.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use emostream_protocol::{Position, close::CloseCode, frame};
 use futures_util::stream;
 use tokio::sync::watch;
@@ -46,8 +46,10 @@ pub async fn events(
         Session::open(&edge.facts, channel, viewer.user, join, &newest, app.clock.now_ms(), &mut first);
     let gauge = Gauge(app.clone());
     app.metrics.viewers.get_or_create(&Labelled { kind: "events" }).inc();
+    let due = first.drain(..).map(|frame| frame.event).collect();
+    let app = app.clone();
     let follow =
-        Following { app: app.clone(), session, view, first, ended: false, _seat: seat, _gauge: gauge };
+        Following { app, session, view, due, frames: first, ended: false, _seat: seat, _gauge: gauge };
     let body = Body::from_stream(stream::unfold(follow, |mut follow| async move {
         let chunk = follow.next().await?;
         Some((Ok::<_, Infallible>(chunk), follow))
@@ -76,41 +78,41 @@ struct Following {
     app: Arc<App>,
     session: Session,
     view: watch::Receiver<Arc<View>>,
-    first: Vec<Frame>,
+    /// Events to send before the view is looked at again.
+    due: VecDeque<Bytes>,
+    frames: Vec<Frame>,
     ended: bool,
     _seat: Seat,
     _gauge: Gauge,
 }
 
 impl Following {
-    /// The next events, all that are due in one chunk. The connection asks for it when the last one is written, so a
-    /// slow reader skips to the newest state.
+    /// The next event, the same bytes for every viewer. The connection asks for it when there is room, so a slow reader
+    /// skips to the newest state.
     async fn next(&mut self) -> Option<Bytes> {
-        if self.ended {
-            return None;
-        }
-        let mut frames = std::mem::take(&mut self.first);
         let leave = self.app.viewers_leave.clone();
-        while frames.is_empty() {
+        while self.due.is_empty() {
+            if self.ended {
+                return None;
+            }
             tokio::select! {
                 changed = self.view.changed() => {
                     if changed.is_err() {
                         return None;
                     }
                     let newest = self.view.borrow_and_update().clone();
-                    self.session.advance(&newest, &mut frames);
+                    self.session.advance(&newest, &mut self.frames);
+                    self.due.extend(self.frames.drain(..).map(|frame| frame.event));
                 }
                 () = leave.cancelled() => {
                     self.ended = true;
-                    frames.push(self.bye());
+                    self.due.push_back(self.bye().event);
                 }
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": keep-alive\n\n")),
             }
         }
-        self.app.metrics.frames_sent.inc_by(frames.len() as u64);
-        let mut chunk = BytesMut::with_capacity(frames.iter().map(|frame| frame.event.len()).sum());
-        frames.iter().for_each(|frame| chunk.extend_from_slice(&frame.event));
-        Some(chunk.freeze())
+        self.app.metrics.frames_sent.inc();
+        self.due.pop_front()
     }
 
     fn bye(&self) -> Frame {
