@@ -255,8 +255,20 @@ pub fn type_uri(name: &str) -> String {
     format!("/errors/{name}")
 }
 
+impl Problem {
+    /// The form of errors outside of `/v1`: `{"error": "…"}`.
+    pub fn into_short_response(self) -> Response {
+        let json = serde_json::json!({ "error": self.detail });
+        let mut headers = self.headers();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        (self.kind.status(), headers, json.to_string()).into_response()
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.kind.status(), self.headers(), self.to_json()).into_response()
+        let mut response = (self.kind.status(), self.headers(), self.to_json()).into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{Path, Request, State},
+    http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, get, post},
 };
 use utoipa::{PartialSchema, openapi::RefOr, openapi::Schema};
 
@@ -78,8 +79,8 @@ pub struct Route {
     pub errors: &'static [ErrorType],
     /// Its documentation.
     pub document: Document,
-    /// What handles it; `None` for the hot route, which the listener answers before the router.
-    pub handler: Option<fn() -> MethodRouter<Arc<App>>>,
+    /// What handles it.
+    pub handler: fn() -> MethodRouter<Arc<App>>,
 }
 
 const fn query(name: &'static str, description: &'static str) -> Parameter {
@@ -147,7 +148,7 @@ pub const ROUTES: &[Route] = &[
             request: Some(ReactionDocument::schema),
             answer: ("application/json", Some(ReactionsAnswer::schema)),
         },
-        handler: None,
+        handler: || post(reactions_elsewhere),
     },
     Route {
         method: Method::Get,
@@ -161,7 +162,7 @@ pub const ROUTES: &[Route] = &[
             request: None,
             answer: ("application/json", Some(WindowPage::schema)),
         },
-        handler: Some(|| get(query::windows)),
+        handler: || get(query::windows),
     },
     Route {
         method: Method::Get,
@@ -175,7 +176,7 @@ pub const ROUTES: &[Route] = &[
             request: None,
             answer: ("application/json", Some(MomentPage::schema)),
         },
-        handler: Some(|| get(query::moments)),
+        handler: || get(query::moments),
     },
     Route {
         method: Method::Get,
@@ -190,7 +191,7 @@ pub const ROUTES: &[Route] = &[
             request: None,
             answer: ("application/json", None),
         },
-        handler: Some(|| get(stream::websocket::upgrade)),
+        handler: || get(stream::websocket::upgrade),
     },
     Route {
         method: Method::Get,
@@ -204,7 +205,7 @@ pub const ROUTES: &[Route] = &[
             request: None,
             answer: ("text/event-stream", Some(EventStream::schema)),
         },
-        handler: Some(|| get(stream::events::events)),
+        handler: || get(stream::events::events),
     },
     Route {
         method: Method::Get,
@@ -218,7 +219,7 @@ pub const ROUTES: &[Route] = &[
             request: None,
             answer: ("application/json", Some(page::ServiceInformation::schema)),
         },
-        handler: Some(|| get(page::root)),
+        handler: || get(page::root),
     },
     Route {
         method: Method::Get,
@@ -226,7 +227,7 @@ pub const ROUTES: &[Route] = &[
         access: Access::Anyone,
         errors: &[],
         document: plain_document("The process answers", "text/plain", None),
-        handler: Some(|| get(health::livez)),
+        handler: || get(health::livez),
     },
     Route {
         method: Method::Get,
@@ -238,7 +239,7 @@ pub const ROUTES: &[Route] = &[
             "application/json",
             Some(health::Readiness::schema),
         ),
-        handler: Some(|| get(health::readyz)),
+        handler: || get(health::readyz),
     },
     Route {
         method: Method::Get,
@@ -246,7 +247,7 @@ pub const ROUTES: &[Route] = &[
         access: Access::Anyone,
         errors: &[],
         document: plain_document("Health (system E)", "application/json", Some(health::Health::schema)),
-        handler: Some(|| get(health::health)),
+        handler: || get(health::health),
     },
     Route {
         method: Method::Get,
@@ -258,7 +259,7 @@ pub const ROUTES: &[Route] = &[
             "application/openmetrics-text",
             None,
         ),
-        handler: Some(|| get(health::metrics)),
+        handler: || get(health::metrics),
     },
     Route {
         method: Method::Get,
@@ -266,7 +267,7 @@ pub const ROUTES: &[Route] = &[
         access: Access::Anyone,
         errors: &[],
         document: plain_document("This document", "application/json", None),
-        handler: Some(|| get(openapi::document)),
+        handler: || get(openapi::document),
     },
     Route {
         method: Method::Get,
@@ -274,7 +275,7 @@ pub const ROUTES: &[Route] = &[
         access: Access::Anyone,
         errors: &[ErrorType::NotFound],
         document: plain_document("What an error type means", "text/plain", None),
-        handler: Some(|| get(page::error_type)),
+        handler: || get(page::error_type),
     },
 ];
 
@@ -282,15 +283,13 @@ const fn plain_document(summary: &'static str, kind: &'static str, answer: Optio
     Document { summary, description: "", parameters: &[], request: None, answer: (kind, answer) }
 }
 
-/// The router of everything but the hot route.
+/// The router of everything. The hot route is answered in front of it where ingest runs.
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let handler = match (route.handler, route.access) {
-            (Some(handler), Access::Anyone) => handler(),
-            (None, _) => continue,
+        router = match route.access {
+            Access::Anyone => router.route(route.path, (route.handler)()),
         };
-        router = router.route(route.path, handler);
     }
     router
         .fallback(page::file)
@@ -301,20 +300,38 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Requests that the framework refuses by itself (a query string that cannot be read, no upgrade where one is needed)
-/// get the same form of error as all others.
-async fn explain_refusals(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    let status = response.status();
-    let is_ours =
-        response.headers().get("content-type").is_some_and(|kind| kind != "text/plain; charset=utf-8");
-    if !status.is_client_error() || is_ours {
-        return response;
+/// Reactions for a node without ingest, or in a form of path that the hot route does not read.
+async fn reactions_elsewhere(State(app): State<Arc<App>>, Path(channel): Path<String>) -> Problem {
+    match app.channel(&channel).and_then(|_| app.intake().map(|_| ())) {
+        Ok(()) => Problem::new(ErrorType::NotFound, "expected the channel's name without percent encoding"),
+        Err(problem) => problem,
     }
-    let kind = if status.as_u16() == 405 { ErrorType::MethodNotAllowed } else { ErrorType::ParameterInvalid };
+}
+
+/// Requests that the framework refuses by itself (a query string that cannot be read, no upgrade where one is needed)
+/// get the same form of error as all others. Outside of `/v1`, where RFC 9457 is not expected, that form is shorter.
+async fn explain_refusals(request: Request, next: Next) -> Response {
+    let native = request.uri().path().starts_with("/v1/");
+    let mut response = next.run(request).await;
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let problem = match response.extensions_mut().remove::<Problem>() {
+        Some(_) if native => return response,
+        Some(problem) => problem,
+        None if response.status().is_client_error() => refusal_of_the_framework(response).await,
+        None => return response,
+    };
+    let mut restated = if native { problem.into_response() } else { problem.into_short_response() };
+    restated.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    restated
+}
+
+async fn refusal_of_the_framework(response: Response) -> Problem {
+    let kind = match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => ErrorType::MethodNotAllowed,
+        _ => ErrorType::ParameterInvalid,
+    };
     let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap_or_default();
-    let detail = String::from_utf8_lossy(&body).into_owned();
-    let detail =
-        if detail.is_empty() { "expected another request; see /openapi.json".into() } else { detail };
-    Problem::new(kind, detail).into_response()
+    let said = String::from_utf8_lossy(&body);
+    let detail = if said.is_empty() { "expected another request; see /openapi.json" } else { &*said };
+    Problem::new(kind, detail)
 }
