@@ -74,6 +74,9 @@ test('a refusal is told in words', async ({ page }) => {
 });
 
 test('an ended stream says so and takes no more taps', async ({ page }) => {
+  await page.route('**/v1/channels/nowhere/*?*', (route) =>
+    route.fulfill({ json: { items: [], next_cursor: null } }),
+  );
   await scripted(page, (socket) => {
     setTimeout(() => void socket.close({ code: 4502, reason: 'unknown-channel' }), 300);
   });

@@ -9,9 +9,7 @@ export const test = base.extend<{ errors: string[] }>({
       const errors: string[] = [];
       page.on('pageerror', (error) => errors.push(String(error)));
       page.on('console', (message) => {
-        if (message.type() === 'error' && !isMissingArchive(message.location().url)) {
-          errors.push(message.text());
-        }
+        if (message.type() === 'error') errors.push(message.text());
       });
       await use(errors);
       expect(errors, 'console errors').toEqual([]);
@@ -19,11 +17,6 @@ export const test = base.extend<{ errors: string[] }>({
     { auto: true },
   ],
 });
-
-/** A server without a moment archive answers 404, which the browser reports by itself. */
-function isMissingArchive(url: string): boolean {
-  return new URL(url, 'http://page').pathname.endsWith('/moments');
-}
 
 /** Opens a channel's page and waits until it is live. */
 export async function openLive(page: Page, channel = 'main'): Promise<void> {

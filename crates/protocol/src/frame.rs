@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use crate::{
     emote::{EmoteId, Emotes},
     input::{ReactionInput, Rejection, RejectionKind, Text},
+    limits::EMOTES_PER_FRAME_MAX,
     palette::Palette,
     position::Epoch,
-    row::{MomentRow, SettingsRow, WindowRow},
+    row::{EmoteCount, MomentRow, SettingsRow, WindowRow},
     settings::ChannelSettings,
     time,
 };
@@ -125,7 +126,7 @@ pub struct Pulse<'a> {
     pub seq: u64,
     /// Begin of the pulse by the edge's clock, ms since the Unix epoch.
     pub start_ms: i64,
-    /// Reactions per emote.
+    /// Reactions per emote, most frequent first.
     pub counts: &'a [(EmoteId, u64)],
 }
 
@@ -141,20 +142,26 @@ impl Pulse<'_> {
             start: String,
             counts: C,
             shown: S,
+            total: u64,
+            others: u64,
         }
+        let total = self.counts.iter().map(|(_, count)| count).sum();
+        let named = &self.counts[..self.counts.len().min(EMOTES_PER_FRAME_MAX)];
         encode(&Json {
             r#type: "pulse",
             channel: self.channel,
             epoch: self.epoch.to_string(),
             seq: self.seq,
             start: time::format_ms(self.start_ms),
-            counts: Counts(emotes, self.counts.iter().copied()),
-            shown: Counts(emotes, self.counts.iter().map(|(emote, count)| (*emote, shown(*count)))),
+            counts: Counts(emotes, named.iter().copied()),
+            shown: Counts(emotes, named.iter().map(|(emote, count)| (*emote, shown(*count)))),
+            total,
+            others: total - named.iter().map(|(_, count)| count).sum::<u64>(),
         })
     }
 }
 
-/// Encodes a window for viewers.
+/// Encodes a window for viewers. Beyond [`EMOTES_PER_FRAME_MAX`] emotes, the least frequent are summed up as `others`.
 pub fn encode_window(
     row: &WindowRow,
     epoch: Epoch,
@@ -172,8 +179,11 @@ pub fn encode_window(
         counts: C,
         shown: S,
         total: u64,
+        others: u64,
         reactors: u64,
     }
+    let named = most_frequent(row);
+    let total = row.total();
     encode(&Json {
         r#type: "window",
         channel: &row.channel,
@@ -181,11 +191,29 @@ pub fn encode_window(
         seq: row.seq,
         window_start: time::format_ms(row.window_start_ms),
         window_ms: row.window_ms,
-        counts: Counts(emotes, row.emotes.iter().map(|e| (e.emote, e.count))),
-        shown: Counts(emotes, row.emotes.iter().map(|e| (e.emote, shown(e.count)))),
-        total: row.total(),
+        counts: Counts(emotes, named.iter().map(|e| (e.emote, e.count))),
+        shown: Counts(emotes, named.iter().map(|e| (e.emote, shown(e.count)))),
+        total,
+        others: total - named.iter().map(|e| e.count).sum::<u64>(),
         reactors: row.reactors,
     })
+}
+
+/// The emotes that a frame names: all of them, or the most frequent ones, in the row's order.
+fn most_frequent(row: &WindowRow) -> Vec<EmoteCount> {
+    let mut named = row.emotes.clone();
+    if named.len() > EMOTES_PER_FRAME_MAX {
+        named.sort_by_key(|emote| std::cmp::Reverse(emote.count));
+        let least = named[EMOTES_PER_FRAME_MAX - 1].count;
+        let mut ties = named[..EMOTES_PER_FRAME_MAX].iter().filter(|emote| emote.count == least).count();
+        named.clone_from(&row.emotes);
+        named.retain(|emote| {
+            let is_tie = emote.count == least && ties > 0;
+            ties -= usize::from(is_tie);
+            emote.count > least || is_tie
+        });
+    }
+    named
 }
 
 /// Encodes a window for queries: every field that is stored.

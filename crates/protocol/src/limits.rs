@@ -49,6 +49,10 @@ pub const MOMENTS_PER_INSTANT_MAX: usize = 200;
 /// Emotes that a palette offers as buttons.
 pub const PALETTE_FEATURED_MAX: usize = 64;
 
+/// Emotes that a pulse or window frame names, most frequent first; the rest are one number. One sender who uses every emoji
+/// would else cost each viewer 40 KB a frame.
+pub const EMOTES_PER_FRAME_MAX: usize = 48;
+
 const _: () = assert!(REACTIONS_PER_REQUEST_MAX <= REACTIONS_PER_RECORD_MAX);
 const _: () = assert!(MOMENTS_PER_INSTANT_MAX < 254);
 const _: () = assert!(

@@ -23,10 +23,12 @@ use crate::{
     tasks::Tasks,
 };
 
+mod clock;
 mod listen;
 mod shared;
 mod storage;
 
+use clock::SteadyClock;
 use shared::Shared;
 pub use storage::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC, embedded_config, log_dir};
 
@@ -63,8 +65,9 @@ impl Node {
             return Err(StartError::Configuration(text.into()));
         }
         let listeners = listen::all(&config.listen).await?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = Arc::new(SteadyClock::new(Arc::new(SystemClock)));
         let log = Arc::new(storage::open(&config, clock.clone())?);
+        clock.not_before(storage::newest_append_ms(&*log)?);
         Self::start_roles(config, listeners, clock, log).map_err(StartError::Failed)
     }
 

@@ -1,7 +1,7 @@
 //! Viewer frames as a client sees them.
 
 use emostream_protocol::{
-    ChannelName, Emotes, Epoch, Palette,
+    ChannelName, EmoteId, Emotes, Epoch, Palette,
     frame::{self, Hello, Pulse, ViewerMessage},
     input::RejectionKind,
     row::{EmoteCount, WindowRow},
@@ -62,6 +62,37 @@ fn pulses_and_windows_carry_exact_and_shown_counts() {
         (&item["late_by_emote"], &item["reactors_by_emote"], &item["late"]),
         (&json!({"🔥": 1}), &json!({"🔥": 4}), &json!(1))
     );
+}
+
+#[test]
+fn a_frame_names_the_most_frequent_emotes_and_sums_up_the_rest() {
+    let emotes = Emotes::new();
+    let all: Vec<_> = (0u16..200).map(|n| (EmoteId::standard(n).unwrap(), u64::from(n % 100) + 1)).collect();
+    let counts =
+        |(emote, count): &(EmoteId, u64)| EmoteCount { emote: *emote, count: *count, late: 0, reactors: 1 };
+    let row = WindowRow {
+        channel: ChannelName::new("main").unwrap(),
+        seq: 9,
+        window_start_ms: 0,
+        window_ms: 2_000,
+        emotes: all.iter().map(counts).collect(),
+        reactors: 1,
+        unverified: 0,
+    };
+    let mut sorted = all.clone();
+    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let pulse = Pulse { channel: "main", epoch: EPOCH, seq: 1, start_ms: 0, counts: &sorted };
+    for frame in [frame::encode_window(&row, EPOCH, &emotes, |n| n), pulse.encode(&emotes, |n| n)] {
+        let value = read(&frame);
+        let named: Vec<u64> =
+            value["counts"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).collect();
+        assert_eq!((named.len(), named.iter().min()), (48, Some(&77)));
+        assert_eq!(
+            value["total"].as_u64().unwrap(),
+            named.iter().sum::<u64>() + value["others"].as_u64().unwrap()
+        );
+        assert_eq!(value["total"], json!(10_100));
+    }
 }
 
 #[test]

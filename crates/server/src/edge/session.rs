@@ -56,8 +56,8 @@ pub struct Session {
 /// What to do about a viewer's message.
 #[derive(Debug)]
 pub enum Reply<'a> {
-    /// Submit this reaction, then answer with [`ack`] or [`refused`].
-    Submit(NewReaction<'a>),
+    /// Submit this reaction, then answer with [`ack`] or [`refused`], naming it as the client did.
+    Submit(NewReaction<'a>, String),
     /// Send this frame.
     Send(Frame),
     /// Close the connection.
@@ -164,7 +164,9 @@ impl Session {
                 match checked {
                     Ok(reaction) => {
                         // A connection is one person: whoever the message names, the session's user reacts.
-                        return Reply::Submit(NewReaction { user: &self.user, ..own(reaction) });
+                        let reaction = NewReaction { user: &self.user, ..own(reaction) };
+                        let id = input.id.map_or_else(|| reaction.id.to_string(), |id| id.0.into_owned());
+                        return Reply::Submit(reaction, id);
                     }
                     Err(rejection) => (input.id.map(|id| id.0.into_owned()), rejection),
                 }

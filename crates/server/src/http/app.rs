@@ -26,6 +26,10 @@ use crate::{
 /// Queries of the past that may run at once: each reads the log on a thread that may block.
 pub const QUERIES_MAX: usize = 8;
 
+/// Answers to such queries that may be on their way at once, half a MiB each: readers that take them slowly, or never, cost
+/// no more memory than this.
+pub const PAGES_IN_FLIGHT_MAX: usize = 64;
+
 /// Where a node is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -60,8 +64,10 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The node's tasks.
     pub tasks: Tasks,
-    /// Limits queries of the past.
+    /// Limits queries of the past that run.
     pub queries: Semaphore,
+    /// Limits their answers that are being sent.
+    pub pages_in_flight: Arc<Semaphore>,
     /// Tells viewers to leave.
     pub viewers_leave: CancellationToken,
     /// The page for browsers.
@@ -108,6 +114,7 @@ impl App {
             clock: parts.clock,
             tasks: parts.tasks,
             queries: Semaphore::new(QUERIES_MAX),
+            pages_in_flight: Arc::new(Semaphore::new(PAGES_IN_FLIGHT_MAX)),
             viewers_leave: CancellationToken::new(),
             page: Page::embedded(),
             phase: AtomicU8::new(Phase::Starting as u8),

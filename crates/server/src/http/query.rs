@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use axum::{
+    body::Body,
     extract::{Path, Query, State},
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use emostream_log::{Log, LogError, Offset, TopicPartition};
-use emostream_protocol::{ChannelName, Emotes, frame, position::sequence, row::Row, time};
+use emostream_protocol::{ChannelName, Emotes, frame, row::Row, time};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     app::App,
@@ -19,8 +22,11 @@ use super::{
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
-/// Rows looked at for one page: a page that finds less says where to go on, rather than hold a thread.
+/// Rows of all channels looked at for one page: a page that finds less says where to go on, rather than hold a thread.
 const ROWS_SCANNED_MAX: usize = 50_000;
+
+/// Bytes of items in one page: a page that grows beyond says where to go on.
+const PAGE_BYTES_MAX: usize = 512 * 1024;
 
 /// Rows are appended after the event time in their sequence; clocks of machines may differ by this much, ms.
 const CLOCK_MARGIN_MS: i64 = 5_000;
@@ -49,7 +55,26 @@ struct Search {
     from_ms: i64,
     to_ms: i64,
     limit: usize,
-    after_seq: Option<u64>,
+    after: Option<Cursor>,
+}
+
+/// Where a page ended: the next offset to look at, and the newest sequence looked at. Written `offset-seq`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor {
+    offset: Offset,
+    seq: u64,
+}
+
+/// A page's bytes; its place among those in flight is free when the last byte was written.
+struct Sent {
+    bytes: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// `GET /v1/channels/{channel}/windows`.
@@ -77,18 +102,21 @@ async fn page(
     kind: Kind,
 ) -> Result<Response, Problem> {
     let search = parameters.search(app.channel(channel)?.name.clone(), kind)?;
-    let _permit = app.queries.try_acquire().map_err(|_| Problem {
+    let busy = || Problem {
         retry_after: Some(std::time::Duration::from_secs(1)),
         ..Problem::new(ErrorType::Overloaded, "too many queries of the past are running")
-    })?;
+    };
+    let in_flight = app.pages_in_flight.clone().try_acquire_owned().map_err(|_| busy())?;
+    let _running = app.queries.try_acquire().map_err(|_| busy())?;
     let (log, output, emotes) = (app.log.clone(), app.output.clone(), app.emotes.clone());
-    let body = tokio::task::spawn_blocking(move || search.run(&*log, &output, &emotes))
+    let bytes = tokio::task::spawn_blocking(move || search.run(&*log, &output, &emotes))
         .await
         .map_err(|_| Problem::new(ErrorType::Internal, "the query broke off"))?
         .map_err(|error| {
             tracing::error!(%error, "query of the past failed");
             Problem::new(ErrorType::Internal, "the output log cannot be read")
         })?;
+    let body = Body::from(Bytes::from_owner(Sent { bytes, _permit: in_flight }));
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
 
@@ -106,27 +134,36 @@ impl PageParameters {
                 })?
             }
         };
-        let after_seq = match self.cursor {
+        let after = match self.cursor {
             None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
+            Some(text) => Some(Cursor::parse(&text).ok_or_else(|| {
                 Problem::parameter("cursor", "expected the next_cursor of an earlier answer")
             })?),
         };
         let from_ms = time("from", self.from, i64::MIN)?;
         let to_ms = time("to", self.to, i64::MAX)?;
-        Ok(Search { kind, channel, from_ms, to_ms, limit, after_seq })
+        Ok(Search { kind, channel, from_ms, to_ms, limit, after })
+    }
+}
+
+impl Cursor {
+    fn parse(text: &str) -> Option<Self> {
+        let (offset, seq) = text.split_once('-')?;
+        Some(Self { offset: offset.parse().ok()?, seq: seq.parse().ok()? })
     }
 }
 
 impl Search {
     /// Where to begin: rows that could match were not appended before this.
     fn begin(&self, log: &dyn Log, output: &TopicPartition) -> Result<Offset, LogError> {
-        let after = self.after_seq.map_or(i64::MIN, sequence::event_time_ms);
-        let not_before = self.from_ms.max(after);
-        if not_before <= 0 {
-            return Ok(log.bounds(output)?.start);
+        let start = log.bounds(output)?.start;
+        if let Some(cursor) = self.after {
+            return Ok(cursor.offset.max(start));
         }
-        log.offset_at(output, not_before - CLOCK_MARGIN_MS)
+        if self.from_ms <= 0 {
+            return Ok(start);
+        }
+        log.offset_at(output, self.from_ms.saturating_sub(CLOCK_MARGIN_MS))
     }
 
     /// The answer as JSON.
@@ -134,40 +171,48 @@ impl Search {
         let mut at = self.begin(log, output)?;
         let mut items = Items::default();
         // Of repeated rows the first wins.
-        let mut newest = self.after_seq.unwrap_or(0);
-        let mut next_cursor = None;
-        'reading: loop {
+        let mut newest = self.after.map_or(0, |cursor| cursor.seq);
+        loop {
             let records = match log.read(output, at, READ_BYTES) {
                 Err(LogError::OutOfRange { start, .. }) if start > at => {
                     // Retention went on between the look-up and the read.
                     at = start;
                     continue;
                 }
+                Err(LogError::OutOfRange { .. }) => return Ok(items.finish(None)),
                 records => records?,
             };
-            let Some(last) = records.last() else { break };
-            at = last.offset + 1;
+            let Some(last) = records.last() else { return Ok(items.finish(None)) };
             for record in &records {
+                let here = Cursor { offset: record.offset, seq: newest };
+                if items.is_enough() {
+                    return Ok(items.finish(Some(here)));
+                }
+                items.scanned += 1;
                 let row = Row::decode(&record.value, emotes)?;
                 if *row.channel() != self.channel || row.seq() <= newest {
                     continue;
                 }
-                if self.wants(&row) {
-                    if items.number == self.limit {
-                        next_cursor = Some(newest);
-                        break 'reading;
-                    }
-                    items.push(&row, emotes);
-                }
                 newest = row.seq();
-                items.scanned += 1;
-                if items.scanned >= ROWS_SCANNED_MAX {
-                    next_cursor = Some(newest);
-                    break 'reading;
+                if self.is_beyond(&row) {
+                    return Ok(items.finish(None));
                 }
+                if !self.wants(&row) {
+                    continue;
+                }
+                if items.number == self.limit {
+                    return Ok(items.finish(Some(here)));
+                }
+                items.push(&row, emotes);
             }
+            at = last.offset + 1;
         }
-        Ok(items.finish(next_cursor))
+    }
+
+    /// Whether this and all later rows of the channel begin too late. Windows come in order of their begin; a moment may
+    /// be found long after its interval began.
+    fn is_beyond(&self, row: &Row) -> bool {
+        matches!((self.kind, row), (Kind::Windows, Row::Window(row)) if row.window_start_ms >= self.to_ms)
     }
 
     fn wants(&self, row: &Row) -> bool {
@@ -189,6 +234,11 @@ struct Items {
 }
 
 impl Items {
+    /// Whether this is all that one request may cost.
+    fn is_enough(&self) -> bool {
+        self.json.len() >= PAGE_BYTES_MAX || self.scanned >= ROWS_SCANNED_MAX
+    }
+
     fn push(&mut self, row: &Row, emotes: &Emotes) {
         if self.number > 0 {
             self.json.push(b',');
@@ -201,8 +251,8 @@ impl Items {
         }
     }
 
-    fn finish(self, next_cursor: Option<u64>) -> Vec<u8> {
-        let cursor = next_cursor.map_or("null".to_owned(), |seq| format!("\"{seq}\""));
+    fn finish(self, next: Option<Cursor>) -> Vec<u8> {
+        let cursor = next.map_or("null".to_owned(), |next| format!("\"{}-{}\"", next.offset, next.seq));
         let mut body = Vec::with_capacity(self.json.len() + 64);
         body.extend_from_slice(b"{\"items\":[");
         body.extend_from_slice(&self.json);

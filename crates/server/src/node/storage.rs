@@ -3,10 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use emostream_log::{
-    Clock,
+    Clock, Log, LogError, TopicPartition,
     embedded::{self, EmbeddedConfig, EmbeddedLog, Retention, TopicConfig},
 };
 
+use super::StartError;
 use crate::config::{Config, Durability};
 
 /// Raw reactions, ticks and settings.
@@ -56,8 +57,30 @@ pub fn log_dir(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("log")
 }
 
-pub(super) fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<EmbeddedLog> {
-    let (log, report) = EmbeddedLog::open(&embedded_config(config, clock))?;
-    tracing::debug!(?report, "log opened");
-    Ok(log)
+/// Opens the log. A log that was made with other parameters is a matter of configuration.
+pub(super) fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<EmbeddedLog, StartError> {
+    match EmbeddedLog::open(&embedded_config(config, clock)) {
+        Ok((log, report)) => {
+            tracing::debug!(?report, "log opened");
+            Ok(log)
+        }
+        Err(error @ LogError::Mismatch { .. }) => Err(StartError::Configuration(error.to_string())),
+        Err(error) => Err(StartError::Failed(error.into())),
+    }
+}
+
+/// The newest append time of all partitions: no clock of this node may be behind it.
+pub(super) fn newest_append_ms(log: &EmbeddedLog) -> anyhow::Result<i64> {
+    let mut newest_ms = 0;
+    for topic in [RAW_TOPIC, OUTPUT_TOPIC] {
+        for partition in 0..log.partitions(topic).unwrap_or(0) {
+            let partition = TopicPartition::new(topic, partition);
+            let bounds = log.bounds(&partition)?;
+            if bounds.end > bounds.start {
+                let last = log.read(&partition, bounds.end - 1, 1)?;
+                newest_ms = last.iter().map(|record| record.append_time_ms).fold(newest_ms, i64::max);
+            }
+        }
+    }
+    Ok(newest_ms)
 }

@@ -131,12 +131,16 @@ fn messages_become_reactions_of_the_sessions_user_or_errors() {
     let view = View::default();
     let mut out = Vec::new();
     let mut session = open(&view, Join::default(), &mut out);
-    let Reply::Submit(reaction) =
+    let Reply::Submit(reaction, _) =
         session.message(r#"{"type":"react","emote":"🔥","user_id":"somebody"}"#, 5_000)
     else {
         panic!("a reaction")
     };
     assert_eq!((reaction.user, reaction.received_ms), ("guest:1", 5_000));
+    let id = emostream_protocol::ReactionId::from_parts(5_000, [7; 10]).to_string().to_uppercase();
+    let text = format!(r#"{{"type":"react","emote":"🔥","id":"{id}"}}"#);
+    let Reply::Submit(_, named) = session.message(&text, 5_000) else { panic!("a reaction") };
+    assert_eq!(named, id, "a client finds its own spelling again");
     let Reply::Send(error) = session.message(r#"{"type":"react","emote":"nope","id":"x"}"#, 5_000) else {
         panic!("an error")
     };

@@ -202,12 +202,11 @@ impl Connection {
 
     async fn take(&mut self, session: &mut Session, text: &Utf8Bytes) -> Result<(), End> {
         let now_ms = self.app.clock.now_ms();
-        let reaction = match session.message(text, now_ms) {
-            Reply::Submit(reaction) => reaction,
+        let (reaction, id) = match session.message(text, now_ms) {
+            Reply::Submit(reaction, id) => (reaction, id),
             Reply::Send(frame) => return self.send(vec![Message::Text(frame.text)]).await,
             Reply::Close(code) => return Err(End::Close(code, None)),
         };
-        let id = reaction.id.to_string();
         let submitted = match self.rate.take(&mut self.rate_state, 1, now_ms) {
             Err(wait) => Err(Refusal::RateLimited(wait)),
             Ok(()) => match &self.app.intake {
