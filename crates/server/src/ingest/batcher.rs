@@ -114,11 +114,13 @@ impl Batcher {
         tasks: &Tasks,
     ) -> Self {
         let stop = CancellationToken::new();
+        let partitions = targets.len();
         let queues: Vec<_> = targets
             .into_iter()
             .map(|target| {
                 // Round 0 is durable from the start; the first that gathers is round 1.
-                let gathering = Gathering { round: 1, idle: true, ..Gathering::default() };
+                let recent = RecentIds::new(partitions);
+                let gathering = Gathering { round: 1, idle: true, recent, ..Gathering::default() };
                 Arc::new(Queue {
                     target,
                     gathering: Mutex::new(gathering),
@@ -233,6 +235,18 @@ impl Queue {
             self.work.notify_one();
         }
     }
+
+    /// Refuses what waits, and what will come.
+    fn refuse_all(&self, refusal: &Refusal) {
+        let waiters = {
+            let mut gathering = self.lock();
+            gathering.stopping = true;
+            std::mem::take(&mut gathering.waiters)
+        };
+        for waiter in waiters {
+            waiter.answer.give(Err(refusal.clone()));
+        }
+    }
 }
 
 impl Gathering {
@@ -283,18 +297,27 @@ struct Flusher {
 
 impl Flusher {
     async fn run(mut self) -> anyhow::Result<()> {
+        let ended = self.take_rounds().await;
+        if let Err(error) = &ended {
+            self.queue.refuse_all(&refusal(error));
+        }
+        self.queue.drained.notify_one();
+        Ok(ended?)
+    }
+
+    /// Takes rounds to the log until the stop, or until the log has failed for good: a node that could only refuse
+    /// from then on ends, so that another start can find out what the disk still holds.
+    async fn take_rounds(&mut self) -> Result<(), LogError> {
         loop {
             match self.next_round() {
-                Some(round) => self.flush(round).await,
-                None if self.stop.is_cancelled() && self.refuse_more() => break,
+                Some(round) => self.flush(round).await?,
+                None if self.stop.is_cancelled() && self.refuse_more() => return Ok(()),
                 None => tokio::select! {
                     () = self.queue.work.notified() => self.gather().await,
                     () = self.stop.cancelled() => {}
                 },
             }
         }
-        self.queue.drained.notify_one();
-        Ok(())
     }
 
     /// Lets more reactions join a round that begins on an idle log.
@@ -331,8 +354,10 @@ impl Flusher {
         })
     }
 
-    async fn flush(&mut self, round: Round) {
-        let result = if round.records.is_empty() { Ok(()) } else { self.append(round.records).await };
+    /// Answers a round. Fails only where the log takes nothing any more.
+    async fn flush(&mut self, round: Round) -> Result<(), LogError> {
+        let appended = if round.records.is_empty() { Ok(()) } else { self.append(round.records).await };
+        let result = appended.as_ref().map_err(refusal).copied();
         {
             let mut gathering = self.queue.lock();
             gathering.durable_round = round.number;
@@ -348,26 +373,27 @@ impl Flusher {
             waiter.answer.give(previous.map_or_else(|| result.clone(), Err));
         }
         self.previous_failure = result.err();
+        match appended {
+            Err(error @ LogError::Failed(_)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
-    async fn append(&self, records: Vec<Bytes>) -> Result<(), Refusal> {
+    async fn append(&self, records: Vec<Bytes>) -> Result<(), LogError> {
         let began = Instant::now();
         self.metrics.batches_appended.inc_by(records.len() as u64);
         let result = self.log.append(&self.queue.target, records).await;
         self.metrics.append_seconds.observe(began.elapsed().as_secs_f64());
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                self.metrics.submissions_refused.get_or_create(&Labelled { kind: "append-failed" }).inc();
-                Err(refusal(error))
-            }
+        if result.is_err() {
+            self.metrics.submissions_refused.get_or_create(&Labelled { kind: "append-failed" }).inc();
         }
+        result.map(|_| ())
     }
 }
 
-fn refusal(error: LogError) -> Refusal {
+fn refusal(error: &LogError) -> Refusal {
     match error {
-        LogError::Full(detail) => Refusal::LogFull(detail),
+        LogError::Full(detail) => Refusal::LogFull(detail.clone()),
         LogError::Overloaded(_) => Refusal::Overloaded,
         LogError::Closed => Refusal::Stopping,
         other => Refusal::LogUnavailable(other.to_string()),
