@@ -68,6 +68,17 @@ pub struct Record {
     pub value: Bytes,
 }
 
+/// What one read gave, and where to read on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReadBatch {
+    /// Records in order.
+    pub records: Vec<Record>,
+    /// Offset to read from next: beyond every record of the batch, and beyond the offset asked for unless that is the
+    /// end. Not computed from the last record, because places may hold nothing for readers: on Apache Kafka a
+    /// transaction's markers take offsets, so that even a read without records may go forward.
+    pub next: Offset,
+}
+
 /// First offset still kept and one past the last durable record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
@@ -141,9 +152,17 @@ pub trait Log: Send + Sync + 'static {
     /// ([`LogError::Overloaded`]) or a value is too large.
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture;
 
+    /// As [`Log::append`], for the few small records that let a topic's time and with it its retention move on: they
+    /// may also use the room that the log keeps back from other appends when the topic has reached its size limit.
+    /// A log without size limits appends them as any others.
+    fn append_reserved(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
+        self.append(to, values)
+    }
+
     /// Durable records from `offset` on, in order: at least one if there is one, then more while they fit into
-    /// `bytes_max`. Empty at the end of the partition. [`LogError::OutOfRange`] below the start.
-    fn read(&self, from: &TopicPartition, offset: Offset, bytes_max: usize) -> Result<Vec<Record>, LogError>;
+    /// `bytes_max`. Whoever reads to the end goes on at [`ReadBatch::next`] until that has reached
+    /// [`Bounds::end`]; a batch without records is not the end by itself. [`LogError::OutOfRange`] below the start.
+    fn read(&self, from: &TopicPartition, offset: Offset, bytes_max: usize) -> Result<ReadBatch, LogError>;
 
     /// The partition's end, changing as records become durable: `changed().await` to follow.
     fn follow(&self, partition: &TopicPartition) -> Result<watch::Receiver<Offset>, LogError>;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     AppendFuture, Appended, Bounds, Clock, Committed, FencedWriter, Generation, Log, LogError, Membership,
-    Offset, Record, TopicPartition,
+    Offset, ReadBatch, Record, TopicPartition,
     fencing::{Claim, EpochStore, Owners},
     groups::{GroupStore, Groups, SavedGroup},
     locks::lock,
@@ -101,7 +101,7 @@ impl Log for MemoryLog {
         Box::pin(std::future::ready(self.records.append(to, values, None)))
     }
 
-    fn read(&self, from: &TopicPartition, offset: Offset, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+    fn read(&self, from: &TopicPartition, offset: Offset, bytes_max: usize) -> Result<ReadBatch, LogError> {
         let records = lock(&self.records.partition(from)?.records);
         let from_offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let Some(wanted) = records.get(from_offset..) else {
@@ -114,7 +114,9 @@ impl Log for MemoryLog {
             left = left.saturating_sub(record.value.len());
             fits
         };
-        Ok(wanted.iter().enumerate().take_while(fits).map(|(_, record)| record.clone()).collect())
+        let read = wanted.iter().enumerate().take_while(fits).map(|(_, record)| record.clone());
+        let read: Vec<_> = read.collect();
+        Ok(ReadBatch { next: offset + read.len() as Offset, records: read })
     }
 
     fn follow(&self, partition: &TopicPartition) -> Result<watch::Receiver<Offset>, LogError> {

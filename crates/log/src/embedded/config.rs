@@ -28,8 +28,20 @@ pub struct Retention {
     /// Segments whose newest record is older are deleted.
     pub age_ms: Option<i64>,
     /// Bytes of the whole topic. Oldest segments are deleted beyond it; while the restore point forbids that,
-    /// appends to the topic are refused with [`LogError::Full`].
+    /// appends to the topic are refused with [`LogError::Full`]. The last part of it (a sixteenth, at least 64 KiB,
+    /// at most a quarter) is a reserve for [`crate::Log::append_reserved`]: other appends find the topic full before.
     pub bytes: Option<u64>,
+}
+
+/// Least reserve. A record without content takes about 40 bytes, so that this takes one a second for half an hour.
+const RESERVE_BYTES_MIN: u64 = 64 * 1024;
+
+impl Retention {
+    /// Bytes of the topic up to which all appends are taken.
+    pub(crate) fn common_bytes(&self) -> Option<u64> {
+        let reserve = |bytes: u64| (bytes / 16).max(RESERVE_BYTES_MIN).min(bytes / 4);
+        self.bytes.map(|bytes| bytes - reserve(bytes))
+    }
 }
 
 /// A topic.

@@ -20,11 +20,11 @@ use self::{
     partition::Partition,
     writer::{
         Writer,
-        queue::{Append, Control, Queue},
+        queue::{Append, Control, Queue, Room},
     },
 };
 use crate::{
-    AppendFuture, Bounds, Committed, FencedWriter, Generation, Log, LogError, Membership, Offset, Record,
+    AppendFuture, Bounds, Committed, FencedWriter, Generation, Log, LogError, Membership, Offset, ReadBatch,
     TopicPartition,
     fencing::{Claim, Owners},
     groups::Groups,
@@ -104,10 +104,14 @@ impl Log for EmbeddedLog {
     }
 
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
-        self.appender.append(to, values, None)
+        self.appender.append(to, values, None, Room::Common)
     }
 
-    fn read(&self, from: &TopicPartition, offset: Offset, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+    fn append_reserved(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
+        self.appender.append(to, values, None, Room::Reserved)
+    }
+
+    fn read(&self, from: &TopicPartition, offset: Offset, bytes_max: usize) -> Result<ReadBatch, LogError> {
         self.partition(from)?.read(offset, bytes_max)
     }
 
@@ -178,8 +182,14 @@ impl Appender {
         self.positions.get(name).copied().ok_or_else(|| LogError::UnknownPartition(name.clone()))
     }
 
-    fn append(&self, to: &TopicPartition, values: Vec<Bytes>, claim: Option<Claim>) -> AppendFuture {
-        match self.enqueue(to, values, claim) {
+    fn append(
+        &self,
+        to: &TopicPartition,
+        values: Vec<Bytes>,
+        claim: Option<Claim>,
+        room: Room,
+    ) -> AppendFuture {
+        match self.enqueue(to, values, claim, room) {
             Ok(answer) => Box::pin(async move {
                 let ended = |_| LogError::Failed("the writer thread has ended".to_owned());
                 answer.await.map_err(ended)?
@@ -193,6 +203,7 @@ impl Appender {
         to: &TopicPartition,
         values: Vec<Bytes>,
         claim: Option<Claim>,
+        room: Room,
     ) -> Result<oneshot::Receiver<Result<crate::Appended, LogError>>, LogError> {
         let partition = self.position(to)?;
         let limit = self.record_bytes_max;
@@ -203,7 +214,7 @@ impl Appender {
             claim.check()?;
         }
         let (done, answer) = oneshot::channel();
-        self.queue.push(Append { partition, values, claim, done })?;
+        self.queue.push(Append { partition, values, claim, room, done })?;
         Ok(answer)
     }
 
@@ -222,7 +233,7 @@ struct Fenced {
 
 impl FencedWriter for Fenced {
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
-        self.appender.append(to, values, Some(self.claim.clone()))
+        self.appender.append(to, values, Some(self.claim.clone()), Room::Common)
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
         segment::Segment,
     },
 };
-use crate::{Bounds, LogError, Offset, Record, TopicPartition, locks};
+use crate::{Bounds, LogError, Offset, ReadBatch, Record, TopicPartition, locks};
 
 /// Largest piece read at once: a slice of it keeps all of it in memory.
 const READ_BYTES_MAX: usize = 4 << 20;
@@ -70,7 +70,7 @@ impl Partition {
         self.restore_point.fetch_max(offset, Ordering::SeqCst);
     }
 
-    pub(crate) fn read(&self, offset: Offset, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+    pub(crate) fn read(&self, offset: Offset, bytes_max: usize) -> Result<ReadBatch, LogError> {
         let bounds = self.bounds();
         if offset < bounds.start || offset > bounds.end {
             return Err(self.out_of_range(offset));
@@ -78,14 +78,17 @@ impl Partition {
         let mut reading = Reading { from: offset, records: Vec::new(), budget: bytes_max, full: false };
         let mut next = offset;
         while next < bounds.end && !reading.full {
-            match self.read_segment(next, bounds.end, &mut reading) {
-                Ok(()) => next = reading.records.last().map_or(bounds.end, |record| record.offset + 1),
+            let read = self.read_segment(next, bounds.end, &mut reading);
+            // Dense: what was read says where to go on.
+            next = reading.records.last().map_or(bounds.end, |record| record.offset + 1);
+            match read {
+                Ok(()) => {}
                 // What was read before the trouble is given first; the next read begins at the trouble.
                 Err(_) if !reading.records.is_empty() => break,
                 Err(error) => return Err(error),
             }
         }
-        Ok(reading.records)
+        Ok(ReadBatch { records: reading.records, next })
     }
 
     pub(crate) fn offset_at(&self, append_time_ms: i64) -> Result<Offset, LogError> {
@@ -98,7 +101,7 @@ impl Partition {
         let Some(place) = place else { return Ok(end) };
         let mut next = place.offset;
         while next < end {
-            for record in self.read(next, SEEK_BYTES)? {
+            for record in self.read(next, SEEK_BYTES)?.records {
                 if record.append_time_ms >= append_time_ms {
                     return Ok(record.offset);
                 }

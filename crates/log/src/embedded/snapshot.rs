@@ -8,7 +8,7 @@ use super::{
     partition::Partition,
     recovery::{Access, open_partition},
 };
-use crate::{Bounds, Generation, LogError, Offset, Record, TopicPartition};
+use crate::{Bounds, Generation, LogError, Offset, ReadBatch, TopicPartition};
 
 /// The log as it was on disk when the snapshot was opened. Takes no lock and changes nothing. The last records
 /// may be such that the writer has not yet acknowledged.
@@ -66,7 +66,7 @@ impl Snapshot {
         from: &TopicPartition,
         offset: Offset,
         bytes_max: usize,
-    ) -> Result<Vec<Record>, LogError> {
+    ) -> Result<ReadBatch, LogError> {
         self.partition(from)?.read(offset, bytes_max)
     }
 

@@ -23,7 +23,7 @@ fn records_come_back_in_order_with_one_time_per_append() {
         let second = wait(log.append(&at(0), values(&["c"]))).unwrap();
         assert_eq!((first.first_offset, first.append_time_ms), (0, START_MS));
         assert_eq!((second.first_offset, second.append_time_ms), (2, START_MS + 5));
-        let records = log.read(&at(0), 0, usize::MAX).unwrap();
+        let records = log.read(&at(0), 0, usize::MAX).unwrap().records;
         let seen: Vec<_> =
             records.iter().map(|r| (r.offset, r.append_time_ms - START_MS, r.value.as_ref())).collect();
         assert_eq!(seen, [(0, 0, &b"a"[..]), (1, 0, b"b"), (2, 5, b"c")]);
@@ -48,8 +48,9 @@ fn reads_are_bounded_but_always_advance() {
         let large = Bytes::from(vec![7; 100_000]);
         wait(log.append(&at(0), vec![large.clone(), Bytes::from_static(b"x"), Bytes::new(), large])).unwrap();
         let lengths = |offset, bytes_max| {
-            let records = log.read(&at(0), offset, bytes_max).unwrap();
-            records.iter().map(|record| record.value.len()).collect::<Vec<_>>()
+            let read = log.read(&at(0), offset, bytes_max).unwrap();
+            assert_eq!(read.next, offset + read.records.len() as u64);
+            read.records.iter().map(|record| record.value.len()).collect::<Vec<_>>()
         };
         assert_eq!(lengths(0, 0), [100_000]);
         assert_eq!(lengths(0, 100_001), [100_000, 1, 0]);
@@ -70,7 +71,7 @@ fn many_records_over_many_segments_read_back_from_anywhere() {
             clock.advance(i64::from(i % 3));
         }
         for from in [0, 1, 17, 250, 499] {
-            let records = log.read(&at(2), from, usize::MAX).unwrap();
+            let records = log.read(&at(2), from, usize::MAX).unwrap().records;
             assert_eq!(records.len() as u64, 500 - from);
             for (i, record) in (from..).zip(records) {
                 assert_eq!((record.offset, record.value), (i, value(i as u32)));
@@ -187,6 +188,6 @@ fn a_closed_log_takes_no_more_and_still_reads() {
         log.close().unwrap();
         wait(queued).unwrap();
         assert!(matches!(wait(log.append(&at(0), values(&["b"]))), Err(LogError::Closed)));
-        assert_eq!(log.read(&at(0), 0, 10).unwrap().len(), 1);
+        assert_eq!(log.read(&at(0), 0, 10).unwrap().records.len(), 1);
     });
 }

@@ -52,11 +52,13 @@ fn read_all(log: &EmbeddedLog, mut from: Offset) -> (Vec<Offset>, Option<LogErro
     let mut offsets = Vec::new();
     loop {
         match log.read(&at(0), from, 1000) {
-            Ok(records) if records.is_empty() => return (offsets, None),
-            Ok(records) => offsets.extend(records.iter().map(|record| record.offset)),
+            Ok(read) if read.records.is_empty() => return (offsets, None),
+            Ok(read) => {
+                offsets.extend(read.records.iter().map(|record| record.offset));
+                from = read.next;
+            }
             Err(error) => return (offsets, Some(error)),
         }
-        from = offsets.last().unwrap() + 1;
     }
 }
 
@@ -225,5 +227,5 @@ fn a_value_cannot_pose_as_frames() {
     flip(&newest, position(holder, broken) + 1);
     let (log, report) = EmbeddedLog::open(&disk.config).unwrap();
     expect_damage(report.partitions[1].damage.first(), broken, position(holder, broken));
-    assert_eq!(log.read(&at(0), RECORDS + 1, 100).unwrap()[0].value, "behind");
+    assert_eq!(log.read(&at(0), RECORDS + 1, 100).unwrap().records[0].value, "behind");
 }

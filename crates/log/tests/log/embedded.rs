@@ -107,7 +107,7 @@ fn age_deletes_whole_segments_below_the_restore_point_only() {
     assert!(start > 0 && start <= 40, "{start}");
     assert_eq!(end, 61);
     assert!(matches!(log.read(&at(0), 0, 10), Err(LogError::OutOfRange { .. })));
-    assert_eq!(log.read(&at(0), start, usize::MAX).unwrap().len() as u64, end - start);
+    assert_eq!(log.read(&at(0), start, usize::MAX).unwrap().records.len() as u64, end - start);
     log.set_restore_point(&at(0), 10).unwrap();
     drop(log);
     assert_eq!(disk.open().bounds(&at(0)).unwrap(), Bounds { start, end });
@@ -123,7 +123,7 @@ fn the_size_limit_refuses_what_the_restore_point_keeps_and_heals() {
     assert!(matches!(full, Some(LogError::Full(_))), "{full:?}");
     wait(log.append(&emostream_log::TopicPartition::new("rows", 0), values(&["other topic"]))).unwrap();
     let end = log.bounds(&at(0)).unwrap().end;
-    assert_eq!(log.read(&at(0), 0, usize::MAX).unwrap().len() as u64, end, "readers keep working");
+    assert_eq!(log.read(&at(0), 0, usize::MAX).unwrap().records.len() as u64, end, "readers keep working");
     log.set_restore_point(&at(0), end).unwrap();
     for _ in 0..500 {
         append().unwrap();
@@ -234,7 +234,7 @@ fn a_large_segment_is_read_from_anywhere_through_its_index() {
     }
     let check = |log: &EmbeddedLog| {
         for from in (0..4000).step_by(37) {
-            let records = log.read(&at(0), from, 3000).unwrap();
+            let records = log.read(&at(0), from, 3000).unwrap().records;
             assert!(records.iter().map(|record| record.value.len()).sum::<usize>() > 2000 || from > 3990);
             for (offset, record) in (from..).zip(records) {
                 assert_eq!((record.offset, record.value), (offset, value(offset)));

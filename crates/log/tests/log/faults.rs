@@ -37,7 +37,7 @@ impl Bench {
     }
 
     fn texts(&self) -> Vec<String> {
-        let records = self.log.read(&at(0), 0, usize::MAX).unwrap();
+        let records = self.log.read(&at(0), 0, usize::MAX).unwrap().records;
         records.iter().map(|record| String::from_utf8(record.value.to_vec()).unwrap()).collect()
     }
 
@@ -161,9 +161,9 @@ fn a_really_full_disk_refuses_keeps_serving_and_heals() {
     assert!(matches!(append(60_000), Err(LogError::Full(_))));
     let end = log.bounds(&at(0)).unwrap().end;
     assert!(end > 100);
-    assert_eq!(log.read(&at(0), 0, usize::MAX).unwrap().len() as u64, end);
+    assert_eq!(log.read(&at(0), 0, usize::MAX).unwrap().records.len() as u64, end);
     Command::new("mount").args(["-o", "remount,size=2m"]).arg(&small.0).output().unwrap();
     assert_eq!(append(60_000).unwrap().first_offset, end);
     drop(log);
-    assert_eq!(disk.open().read(&at(0), 0, usize::MAX).unwrap().len() as u64, end + 1);
+    assert_eq!(disk.open().read(&at(0), 0, usize::MAX).unwrap().records.len() as u64, end + 1);
 }

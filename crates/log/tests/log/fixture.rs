@@ -71,7 +71,7 @@ fn a_log_of_version_1_stays_readable() {
     }
     let (log, report) = EmbeddedLog::open(&config(dir.path())).unwrap();
     assert!(!report.created && report.partitions.iter().all(|partition| partition.damage.is_empty()));
-    let records = log.read(&at(0), 0, usize::MAX).unwrap();
+    let records = log.read(&at(0), 0, usize::MAX).unwrap().records;
     let texts: Vec<_> = records.iter().map(|record| std::str::from_utf8(&record.value).unwrap()).collect();
     assert_eq!(texts, ["eins", "zwei", "", "drei", "vier", "fünf 🎉"]);
     assert!(records.iter().all(|record| record.append_time_ms == START_MS));

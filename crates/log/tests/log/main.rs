@@ -8,5 +8,6 @@ mod embedded;
 mod faults;
 mod fixture;
 mod model_disk;
+mod reserve;
 mod setup;
 mod simulation;

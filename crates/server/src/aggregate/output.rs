@@ -78,9 +78,10 @@ impl Writer {
         loop {
             match self.runtime.block_on(self.fenced.append(&self.target, rows.to_vec())) {
                 Ok(_) => return Ok(()),
-                Err(error @ (LogError::Full(_) | LogError::Overloaded(_))) => {
+                // After a single failure the log goes on in a new segment; after more it says `Failed`.
+                Err(error @ (LogError::Full(_) | LogError::Overloaded(_) | LogError::Io { .. })) => {
                     if !std::mem::replace(&mut reported, true) {
-                        tracing::warn!(%error, "windows wait for room in the output log");
+                        tracing::warn!(%error, "windows wait for the output log");
                     }
                     std::thread::sleep(RETRY);
                 }

@@ -1,7 +1,7 @@
 //! Brings counting back to where it was: newest snapshot, ids replayed from the horizon's start, rows already written.
 
 use anyhow::{Context, bail};
-use emostream_log::{LogError, Offset, TopicPartition};
+use emostream_log::{Offset, TopicPartition};
 use emostream_moments::Aggregate;
 use emostream_protocol::{
     ChannelName,
@@ -83,6 +83,10 @@ fn from_snapshot(
             return Ok(None);
         }
     }
+    // Rows that the snapshot takes for written are gone, for the same reason: counting from it would never write them again.
+    if snapshot.output_end > components.log.bounds(&components.output)?.end {
+        return Ok(None);
+    }
     let mut aggregate = Aggregate::restore(
         &snapshot.state,
         components.parameters,
@@ -106,10 +110,9 @@ fn replay_ids(
 ) -> anyhow::Result<()> {
     let mut at = range.start;
     while at < range.end {
-        let records = components.log.read(partition, at, READ_BYTES)?;
-        let Some(last) = records.last() else { break };
-        at = last.offset + 1;
-        for record in records.iter().filter(|record| record.offset < range.end) {
+        let batch = components.log.read(partition, at, READ_BYTES)?;
+        at = batch.next;
+        for record in batch.records.iter().filter(|record| record.offset < range.end) {
             let decoded = record::decode(&record.value, &components.emotes)
                 .with_context(|| format!("record {} of {partition}", record.offset))?;
             aggregate.restore_ids_only(index, record.append_time_ms, &decoded)?;
@@ -121,20 +124,16 @@ fn replay_ids(
 fn rows_written(components: &Components, from: Offset) -> anyhow::Result<Written> {
     let mut written = Written::default();
     let mut at = from.max(components.log.bounds(&components.output)?.start);
-    loop {
-        let records = match components.log.read(&components.output, at, READ_BYTES) {
-            Ok(records) => records,
-            // Shorter than the snapshot says: lost with power under `durability = "os"`; the rows come again.
-            Err(LogError::OutOfRange { end, .. }) if at > end => return Ok(written),
-            Err(error) => return Err(error.into()),
-        };
-        let Some(last) = records.last() else { return Ok(written) };
-        at = last.offset + 1;
-        for record in &records {
+    let end = components.log.bounds(&components.output)?.end;
+    while at < end {
+        let batch = components.log.read(&components.output, at, READ_BYTES)?;
+        at = batch.next;
+        for record in &batch.records {
             let row = Row::decode(&record.value, &components.emotes)
                 .with_context(|| format!("row {} of {}", record.offset, components.output))?;
             let newest = written.entry(row.channel().clone()).or_insert(0);
             *newest = row.seq().max(*newest);
         }
     }
+    Ok(written)
 }

@@ -131,10 +131,12 @@ impl Runner {
             if reading.next >= end {
                 continue;
             }
-            let records = self.components.log.read(&reading.partition, reading.next, READ_BYTES)?;
-            let Some(last) = records.last() else { continue };
-            reading.next = last.offset + 1;
-            reading.last_append_ms = last.append_time_ms;
+            let batch = self.components.log.read(&reading.partition, reading.next, READ_BYTES)?;
+            reading.next = batch.next;
+            let records = batch.records;
+            if let Some(last) = records.last() {
+                reading.last_append_ms = last.append_time_ms;
+            }
             lag += end.saturating_sub(reading.next);
             read += records.len();
             self.count(index, &records)?;
@@ -257,9 +259,14 @@ impl Runner {
             }
             let append = self.components.log.append(&reading.partition, vec![record::encode_tick()]);
             let ticking = reading.ticking.clone();
+            let tasks = self.tasks.clone();
             self.tasks.spawn(async move {
                 match append.await {
                     Ok(_) | Err(LogError::Closed) => {}
+                    // Windows would stay open for ever: the node ends.
+                    Err(error @ LogError::Failed(_)) => {
+                        tasks.spawn_essential("tick", async { Err(error.into()) });
+                    }
                     Err(error) => {
                         tracing::debug!(%error, "tick not written");
                         // A full disk is not asked ten times a second.

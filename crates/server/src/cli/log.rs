@@ -89,7 +89,7 @@ fn list(place: &Place) -> anyhow::Result<u8> {
         let bounds = log.bounds(partition)?;
         let time_at = |offset: u64| -> anyhow::Result<String> {
             let found = log.read(partition, offset, 1)?;
-            Ok(found.first().map_or("-".to_owned(), |record| time::format_ms(record.append_time_ms)))
+            Ok(found.records.first().map_or("-".to_owned(), |record| time::format_ms(record.append_time_ms)))
         };
         let (first, last) = match bounds.end.checked_sub(1) {
             Some(newest) if newest >= bounds.start => (time_at(bounds.start)?, time_at(newest)?),
@@ -120,11 +120,11 @@ fn cat(place: &Place, topic: &str, only: Option<u32>, from: u64, limit: Option<u
     for partition in &partitions {
         let mut at = from.max(log.bounds(partition)?.start);
         let mut left = limit.unwrap_or(usize::MAX);
-        while left > 0 {
-            let records = log.read(partition, at, READ_BYTES)?;
-            let Some(last) = records.last() else { break };
-            at = last.offset + 1;
-            for record in records.iter().take(left) {
+        let end = log.bounds(partition)?.end;
+        while left > 0 && at < end {
+            let read = log.read(partition, at, READ_BYTES)?;
+            at = read.next;
+            for record in read.records.iter().take(left) {
                 let mut line = json!({
                     "partition": partition.partition,
                     "offset": record.offset,
@@ -136,7 +136,7 @@ fn cat(place: &Place, topic: &str, only: Option<u32>, from: u64, limit: Option<u
                 }
                 say(&line.to_string());
             }
-            left = left.saturating_sub(records.len());
+            left = left.saturating_sub(read.records.len());
         }
     }
     Ok(EXIT_OK)

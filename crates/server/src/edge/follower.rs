@@ -53,14 +53,13 @@ impl Follower {
         }
         let mut end = log.follow(output)?;
         loop {
-            let records = log.read(output, at, READ_BYTES)?;
-            let Some(last) = records.last() else {
+            if at >= *end.borrow_and_update() {
                 self.hub.set_caught_up();
                 end.wait_for(|end| *end > at).await.context("the log was closed")?;
-                continue;
-            };
-            at = last.offset + 1;
-            for record in &records {
+            }
+            let read = log.read(output, at, READ_BYTES)?;
+            at = read.next;
+            for record in &read.records {
                 self.show(record)?;
             }
         }

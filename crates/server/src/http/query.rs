@@ -173,17 +173,19 @@ impl Search {
         // Of repeated rows the first wins.
         let mut newest = self.after.map_or(0, |cursor| cursor.seq);
         loop {
-            let records = match log.read(output, at, READ_BYTES) {
+            if at >= log.bounds(output)?.end {
+                return Ok(items.finish(None));
+            }
+            let read = match log.read(output, at, READ_BYTES) {
                 Err(LogError::OutOfRange { start, .. }) if start > at => {
                     // Retention went on between the look-up and the read.
                     at = start;
                     continue;
                 }
                 Err(LogError::OutOfRange { .. }) => return Ok(items.finish(None)),
-                records => records?,
+                read => read?,
             };
-            let Some(last) = records.last() else { return Ok(items.finish(None)) };
-            for record in &records {
+            for record in &read.records {
                 let here = Cursor { offset: record.offset, seq: newest };
                 if items.is_enough() {
                     return Ok(items.finish(Some(here)));
@@ -205,7 +207,7 @@ impl Search {
                 }
                 items.push(&row, emotes);
             }
-            at = last.offset + 1;
+            at = read.next;
         }
     }
 

@@ -78,7 +78,7 @@ pub(super) fn newest_append_ms(log: &EmbeddedLog) -> anyhow::Result<i64> {
             let bounds = log.bounds(&partition)?;
             if bounds.end > bounds.start {
                 let last = log.read(&partition, bounds.end - 1, 1)?;
-                newest_ms = last.iter().map(|record| record.append_time_ms).fold(newest_ms, i64::max);
+                newest_ms = last.records.iter().map(|record| record.append_time_ms).fold(newest_ms, i64::max);
             }
         }
     }

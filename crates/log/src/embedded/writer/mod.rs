@@ -110,7 +110,7 @@ impl Writer {
         }
         touched.retain(|&at| !self.tails[at].pending.is_empty());
         touched.retain(|&at| match self.write(at) {
-            Ok(()) => true,
+            Ok(()) => !self.tails[at].pending.is_empty(),
             Err(error) => {
                 self.refuse(at, &error);
                 false
@@ -133,16 +133,28 @@ impl Writer {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        let (topic, bytes) = (self.tails[at].topic, self.tails[at].pending_bytes());
-        self.topics[topic].admit(&self.tails, topic, bytes)?;
+        if let Err(full) = self.admit(at) {
+            // What may use the reserve is not held up by what may not.
+            self.tails[at].refuse_common(&full);
+            if self.tails[at].pending.is_empty() {
+                return Ok(());
+            }
+            self.admit(at)?;
+        }
         self.tails[at].write(self.clock.now_ms(), &mut self.chance, &mut self.buffer)
+    }
+
+    /// Makes room for a partition's pending appends.
+    fn admit(&mut self, at: usize) -> Result<(), LogError> {
+        let Tail { topic, .. } = self.tails[at];
+        let (bytes, room) = (self.tails[at].pending_bytes(), self.tails[at].pending_room());
+        self.topics[topic].admit(&self.tails, topic, bytes, room)
     }
 
     /// Answers a partition's appends with an error, and remembers one after which nothing can be promised.
     fn refuse(&mut self, at: usize, error: &LogError) {
         let tail = &mut self.tails[at];
         if self.failed.is_none() {
-            tracing::warn!(partition = %tail.partition.name, %error, "append refused");
             self.failed = matches!(error, LogError::Failed(_)).then(|| error.clone());
         }
         tail.refuse(error);

@@ -11,6 +11,15 @@ use tokio::sync::oneshot;
 
 use crate::{Appended, LogError, fencing::Claim, locks::lock};
 
+/// Which part of a topic's size limit an append may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Room {
+    /// All but the reserve.
+    Common,
+    /// The reserve as well.
+    Reserved,
+}
+
 /// One append waiting for its turn.
 pub(crate) struct Append {
     /// Index of the partition in the log.
@@ -18,6 +27,7 @@ pub(crate) struct Append {
     pub(crate) values: Vec<Bytes>,
     /// Checked when the turn comes.
     pub(crate) claim: Option<Claim>,
+    pub(crate) room: Room,
     pub(crate) done: oneshot::Sender<Result<Appended, LogError>>,
 }
 

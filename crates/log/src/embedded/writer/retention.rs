@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{
     super::{config::Retention, files::segment::index_name, partition::Partition},
+    queue::Room,
     tail::Tail,
 };
 use crate::{LogError, locks};
@@ -22,8 +23,18 @@ impl TopicRetention {
     }
 
     /// Makes room for bytes more, or says that there is none.
-    pub(crate) fn admit(&mut self, tails: &[Tail], topic: usize, bytes: u64) -> Result<(), LogError> {
-        let Some(limit) = self.retention.bytes else { return Ok(()) };
+    pub(crate) fn admit(
+        &mut self,
+        tails: &[Tail],
+        topic: usize,
+        bytes: u64,
+        room: Room,
+    ) -> Result<(), LogError> {
+        let limit = match room {
+            Room::Common => self.retention.common_bytes(),
+            Room::Reserved => self.retention.bytes,
+        };
+        let Some(limit) = limit else { return Ok(()) };
         let total = || -> u64 {
             let own = tails.iter().filter(|tail| tail.topic == topic);
             own.map(|tail| tail.partition.bytes.load(Ordering::SeqCst)).sum()
@@ -53,7 +64,7 @@ impl TopicRetention {
                 }
             }
         }
-        if let Err(full) = self.admit(tails, topic, 0) {
+        if let Err(full) = self.admit(tails, topic, 0, Room::Common) {
             tracing::debug!(%full, "retention");
         }
     }

@@ -17,7 +17,7 @@ use super::{
         },
         partition::Partition,
     },
-    queue::Append,
+    queue::{Append, Room},
 };
 use crate::{Appended, LogError, Offset, locks};
 
@@ -35,6 +35,8 @@ pub(crate) struct Tail {
     last_time_ms: i64,
     /// A sync has failed and no new segment has been created since.
     poisoned: bool,
+    /// The newest append was refused.
+    refusing: bool,
     pub(crate) pending: Vec<Append>,
     written: Option<Written>,
 }
@@ -78,6 +80,7 @@ impl Tail {
             synced: end,
             last_time_ms,
             poisoned: false,
+            refusing: false,
             pending: Vec::new(),
             written: None,
         }
@@ -87,6 +90,12 @@ impl Tail {
     pub(crate) fn pending_bytes(&self) -> u64 {
         let values = self.pending.iter().flat_map(|append| &append.values);
         values.map(|value| frame_bytes(value.len()) as u64).sum()
+    }
+
+    /// The room that all pending appends may use.
+    pub(crate) fn pending_room(&self) -> Room {
+        let common = self.pending.iter().any(|append| append.room == Room::Common);
+        if common { Room::Common } else { Room::Reserved }
     }
 
     /// Whether there are records that no sync has covered.
@@ -106,8 +115,24 @@ impl Tail {
 
     /// Refuses all pending appends.
     pub(crate) fn refuse(&mut self, error: &LogError) {
+        self.begins_to_refuse(error);
         for append in self.pending.drain(..) {
             append.answer(Err(error.clone()));
+        }
+    }
+
+    /// Refuses the pending appends that may not use the reserve.
+    pub(crate) fn refuse_common(&mut self, error: &LogError) {
+        self.begins_to_refuse(error);
+        for append in self.pending.extract_if(.., |append| append.room == Room::Common) {
+            append.answer(Err(error.clone()));
+        }
+    }
+
+    /// Said once, not for every append: there may be thousands a second.
+    fn begins_to_refuse(&mut self, error: &LogError) {
+        if !std::mem::replace(&mut self.refusing, true) {
+            tracing::warn!(partition = %self.partition.name, %error, "appends are refused");
         }
     }
 
@@ -158,6 +183,10 @@ impl Tail {
         self.next = written.next;
         self.last_time_ms = written.append_time_ms;
         self.partition.end.send_replace(written.next);
+        // Records in the reserve say nothing about whether others are taken again.
+        if self.pending_room() == Room::Common && std::mem::take(&mut self.refusing) {
+            tracing::info!(partition = %self.partition.name, "appends are taken again");
+        }
         for (append, answer) in self.pending.drain(..).zip(written.answers) {
             append.answer(Ok(answer));
         }

@@ -143,9 +143,10 @@ impl Driver {
             let mut next = bounds.start;
             while next < bounds.end {
                 let size = self.dice.below(3000) as usize;
-                let records = log.read(&name, next, size).map_err(|error| error.to_string())?;
-                ensure!(!records.is_empty(), "{name} gives nothing at {next}");
-                for record in records {
+                let read = log.read(&name, next, size).map_err(|error| error.to_string())?;
+                ensure!(!read.records.is_empty(), "{name} gives nothing at {next}");
+                ensure!(read.next == next + read.records.len() as Offset, "{name} goes on at {}", read.next);
+                for record in read.records {
                     ensure!(record.offset == next, "{name} gives {} for {next}", record.offset);
                     self.seen.survivors += truth.take(record, &self.attempts)?;
                     next += 1;
@@ -258,7 +259,7 @@ impl Driver {
         if self.disk.is_dead() {
             return Ok(());
         }
-        let records = records.map_err(|error| error.to_string())?;
+        let records = records.map_err(|error| error.to_string())?.records;
         let expected = truth.records.get(offset as usize..).unwrap_or_default();
         ensure!(
             records.is_empty() == expected.is_empty() && expected.starts_with(&records),
