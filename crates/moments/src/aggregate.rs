@@ -162,6 +162,11 @@ impl Aggregate {
         self.merge.settings_of(channel)
     }
 
+    /// Newest settings known for a channel, whether in force yet or not: what a further change comes after.
+    pub fn newest_settings_of(&self, channel: &str) -> Option<&ChannelSettings> {
+        self.merge.newest_settings_of(channel)
+    }
+
     fn last_open_ms(&self) -> Option<i64> {
         let ends = self.counters.iter().filter_map(|counter| counter.windows.last_end_ms());
         let merge = [self.merge.windows.last_end_ms(), self.merge.pending.keys().next_back().copied()];

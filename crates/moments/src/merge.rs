@@ -109,6 +109,14 @@ impl Merge {
         self.channels.get(channel).map(|state| &state.settings)
     }
 
+    /// Newest settings known for a channel: of its changes that wait the last one, else those in force.
+    pub fn newest_settings_of(&self, channel: &str) -> Option<&ChannelSettings> {
+        // A channel's changes are all in its home partition, so later ones never hold from an earlier window on.
+        let mut waiting = self.pending.values().rev().flat_map(|changes| changes.iter().rev());
+        let newest = waiting.find(|change| *change.channel == *channel).map(|change| &change.settings);
+        newest.or_else(|| self.settings_of(channel))
+    }
+
     /// Every partition has closed through this; `i64::MIN` while one was never heard of.
     pub fn closed_through_ms(&self) -> i64 {
         self.marks.iter().copied().min().unwrap_or(i64::MIN)

@@ -205,7 +205,7 @@ impl Interval {
             for emote in tally.emotes() {
                 let known = self.emotes.entry(emote.emote).or_default();
                 known.earlier.merge(&emote.sketch);
-                known.earlier_media.0 += emote.media_sum_ms;
+                known.earlier_media.0 = known.earlier_media.0.saturating_add(emote.media_sum_ms);
                 known.earlier_media.1 += emote.media_count;
             }
         }
@@ -236,7 +236,7 @@ impl Interval {
             let (mut media_sum_ms, mut media_count) = known.earlier_media;
             if let Some(here) = tally.emotes().iter().find(|here| here.emote == *emote) {
                 reactors.merge(&here.sketch);
-                media_sum_ms += here.media_sum_ms;
+                media_sum_ms = media_sum_ms.saturating_add(here.media_sum_ms);
                 media_count += here.media_count;
             }
             found.push(Found {
@@ -279,7 +279,7 @@ impl Interval {
         for _ in 0..reader.len(usize::from(u16::MAX))? {
             let emote = read_emote(reader, emotes)?;
             let count = bounded(reader, interval.total, "interval")?;
-            let earlier_media = (bounded(reader, SUM_MAX, "media")?, bounded(reader, SUM_MAX, "media")?);
+            let earlier_media = (reader.varint()?, bounded(reader, SUM_MAX, "media")?);
             let known = IntervalEmote { count, earlier_media, earlier: Sketch::decode(reader)? };
             sum = sum.saturating_add(count);
             if interval.emotes.insert(emote, known).is_some() {

@@ -116,7 +116,8 @@ impl Tally {
         bin.late += u64::from(reaction.late);
         emote.sketch.insert(reaction.reactor);
         if let Some(media_time_ms) = reaction.media_time_ms {
-            emote.media_sum_ms += media_time_ms.min(MEDIA_TIME_MS_MAX);
+            let media_time_ms = media_time_ms.min(MEDIA_TIME_MS_MAX);
+            emote.media_sum_ms = emote.media_sum_ms.saturating_add(media_time_ms);
             emote.media_count += 1;
         }
         if reaction.late {
@@ -167,7 +168,7 @@ impl Tally {
                 sum.late += bin.late;
             }
             ours.sketch.merge(&theirs.sketch);
-            ours.media_sum_ms += theirs.media_sum_ms;
+            ours.media_sum_ms = ours.media_sum_ms.saturating_add(theirs.media_sum_ms);
             ours.media_count += theirs.media_count;
         }
     }
@@ -222,8 +223,12 @@ impl Tally {
             if used == 0 {
                 return Err(DecodeError::Field("bin"));
             }
-            emote.media_sum_ms = bounded(reader, MEDIA_TIME_MS_MAX * (1 << 24), "media")?;
+            emote.media_sum_ms = reader.varint()?;
             emote.media_count = bounded(reader, COUNT_MAX, "media")?;
+            // Any sum that so many positions can have, and no other.
+            if emote.media_sum_ms > emote.media_count.saturating_mul(MEDIA_TIME_MS_MAX) {
+                return Err(DecodeError::Field("media"));
+            }
             emote.sketch = Sketch::decode(reader)?;
         }
         Ok(tally)

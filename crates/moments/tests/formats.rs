@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use emostream_moments::{Aggregate, AggregateOutput, CountSink, Counter, Partial, StreamParameters};
+use emostream_moments::{
+    Aggregate, AggregateOutput, CountSink, Counter, Partial, StreamParameters,
+    sketch::Reactor,
+    tally::{Counted, Tally},
+};
 use emostream_protocol::{
-    ChannelName, EmoteId, Emotes,
+    ChannelName, ChannelSettings, EmoteId, Emotes, ReactionId,
+    codec::{Reader, Writer},
+    limits::MEDIA_TIME_MS_MAX,
     record::{SettingsChange, decode},
 };
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
-use crate::cases::{Case, Dice};
+use crate::cases::{Case, Dice, EMOTES, name};
 
 #[derive(Default)]
 struct Partials(Vec<Partial>);
@@ -98,6 +104,46 @@ fn other_parameters_versions_and_partitions_are_refused() {
     for cut in 0..SNAPSHOT.len() {
         assert!(restore(&SNAPSHOT[..cut]).is_err(), "cut at {cut}");
     }
+}
+
+#[test]
+fn media_positions_of_any_crowd_survive() {
+    let emotes = Emotes::new();
+    let emote = emotes.resolve(EMOTES[0]).unwrap();
+    let id = ReactionId::from_parts(1_700_000_000_000, [3; 10]);
+    let reactor = Reactor::of(b"ann", &id);
+    let mut tally = Tally::default();
+    tally.add(&Counted { emote, late: false, reactor, media_time_ms: Some(MEDIA_TIME_MS_MAX) }, 0);
+    tally.take_fresh(0);
+    // Twice as many each time: over a hundred million reactions in one window.
+    for _ in 0..27 {
+        tally.merge(tally.clone());
+    }
+    let mut writer = Writer::new();
+    tally.encode(&mut writer, &emotes);
+    let mut reader = Reader::new(writer.as_slice());
+    let read = Tally::decode(&mut reader, 20, &emotes).unwrap();
+    let media = |tally: &Tally| (tally.emotes()[0].media_sum_ms, tally.emotes()[0].media_count);
+    assert_eq!(media(&read), (MEDIA_TIME_MS_MAX << 27, 1 << 27));
+}
+
+#[test]
+fn the_newest_settings_are_those_that_wait() {
+    let emotes = Arc::new(Emotes::new());
+    let mut aggregate = Aggregate::new(parameters(), 2, emotes.clone(), 1);
+    let mut change = |append_ms, version| {
+        let settings = ChannelSettings { version, ..ChannelSettings::default() };
+        let change = SettingsChange { channel: name("main"), settings }.encode();
+        let record = decode(&change, &emotes).unwrap();
+        aggregate.observe(0, append_ms, &record, &mut AggregateOutput::default()).unwrap();
+        let version = |settings: Option<&ChannelSettings>| settings.map(|settings| settings.version);
+        (version(aggregate.settings_of("main")), version(aggregate.newest_settings_of("main")))
+    };
+    // Partition 1 was never heard of, so that nothing comes into force.
+    assert_eq!(change(1_700_000_000_000, 1), (None, Some(1)));
+    assert_eq!(change(1_700_000_000_001, 2), (None, Some(2)));
+    assert_eq!(change(1_700_000_010_000, 3), (None, Some(3)));
+    assert_eq!(aggregate.newest_settings_of("other"), None);
 }
 
 /// Damage at a few places: every answer is fine but a panic, and what is accepted has one form.
