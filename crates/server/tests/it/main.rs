@@ -6,6 +6,7 @@
 )]
 
 mod crash;
+mod disk;
 mod harness;
 mod hostile;
 mod restart;
