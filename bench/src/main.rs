@@ -8,6 +8,7 @@ mod cases;
 mod floor;
 mod load;
 mod measure;
+mod poll;
 mod report;
 
 #[global_allocator]

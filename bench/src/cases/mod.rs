@@ -1,11 +1,6 @@
 //! The benchmarks, one a file, and what runs them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,7 +12,14 @@ use crate::{
     say,
 };
 
+mod aggregation;
+mod append;
+mod counted_disk;
+mod fanout;
 mod ingest;
+mod memory;
+mod screen;
+mod start;
 
 /// What benchmarks need.
 struct Bench {
@@ -30,7 +32,15 @@ struct Bench {
 type Case = fn(&Bench) -> Result<Vec<Row>>;
 
 /// All benchmarks in the order of a reaction's path.
-const CASES: &[(&str, Case)] = &[("ingest", ingest::run)];
+const CASES: &[(&str, Case)] = &[
+    ("ingest", ingest::run),
+    ("append", append::run),
+    ("aggregation", aggregation::run),
+    ("fan-out", fanout::run),
+    ("screen", screen::run),
+    ("memory", memory::run),
+    ("start", start::run),
+];
 
 /// Runs those that were asked for, and writes their results.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -105,9 +115,5 @@ impl Bench {
 
     fn seconds(&self, full: f64) -> Duration {
         Duration::from_secs_f64(if self.quick { full / 4.0 } else { full })
-    }
-
-    fn scratch(&self) -> &Path {
-        &self.scratch
     }
 }

@@ -3,11 +3,12 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
-    thread::sleep,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
+
+use crate::poll::Poll;
 
 /// Answer to a viewer's upgrade; the load does not check its key.
 const UPGRADED: &[u8] =
@@ -21,17 +22,21 @@ pub(crate) fn serve(frame_bytes: usize, period: Duration) -> Result<()> {
     super::say_ready(listener.local_addr()?);
     let frame = frame(frame_bytes)?;
     let mut viewers = Vec::new();
+    let (mut poll, mut ready) = (Poll::new()?, Vec::new());
+    poll.watch(&listener, 0)?;
     let mut due = Instant::now();
     loop {
-        while let Ok((stream, _)) = listener.accept() {
-            viewers.push(upgrade(stream)?);
+        while Instant::now() < due {
+            poll.wait(due, &mut ready)?;
+            while let Ok((stream, _)) = listener.accept() {
+                viewers.push(upgrade(stream)?);
+            }
         }
         viewers.retain_mut(|viewer: &mut TcpStream| match viewer.write(&frame) {
             Ok(written) => written == frame.len(),
             Err(error) => error.kind() == ErrorKind::WouldBlock,
         });
         due += period;
-        sleep(due.saturating_duration_since(Instant::now()));
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use emostream_log::{Clock, SystemClock};
 use emostream_protocol::ReactionId;
 
-use super::poll::Poll;
+use crate::poll::Poll;
 
 /// Bytes of an answer at most.
 const ANSWER_BYTES_MAX: usize = 2_048;
@@ -59,6 +59,7 @@ impl HttpLoad {
         for number in 0..connections {
             let stream = TcpStream::connect(address).context("connect the load")?;
             stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
             load.poll.watch(&stream, number)?;
             load.connections.push(Connection { stream, received: Vec::with_capacity(ANSWER_BYTES_MAX) });
         }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::poll::Poll;
+use crate::poll::Poll;
 
 /// How long a server may take to answer an upgrade.
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
@@ -43,6 +43,7 @@ impl Viewers {
         let mut received = Received::default();
         for place in 0..number {
             let (stream, rest) = upgrade(address).with_context(|| format!("connect viewer {place}"))?;
+            stream.set_nonblocking(true)?;
             viewers.poll.watch(&stream, place)?;
             let mut viewer = Viewer { stream, frames: Frames::default() };
             viewer.frames.count(&rest, &mut received)?;

@@ -1,8 +1,7 @@
 //! Waiting for many sockets at once.
 
 use std::{
-    net::TcpStream,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -30,16 +29,10 @@ impl Poll {
         Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, events: Vec::with_capacity(EVENTS_MAX) })
     }
 
-    /// Watches a socket for bytes to read, without blocking from now on.
-    pub(crate) fn watch(&self, stream: &TcpStream, number: usize) -> Result<()> {
-        stream.set_nonblocking(true)?;
-        epoll::add(&self.epoll, stream, EventData::new_u64(number as u64), EventFlags::IN)?;
+    /// Watches a socket for something to read.
+    pub(crate) fn watch(&self, socket: impl AsFd, number: usize) -> Result<()> {
+        epoll::add(&self.epoll, socket, EventData::new_u64(number as u64), EventFlags::IN)?;
         Ok(())
-    }
-
-    /// Forgets a socket.
-    pub(crate) fn forget(&self, stream: &TcpStream) -> Result<()> {
-        Ok(epoll::delete(&self.epoll, stream)?)
     }
 
     /// Waits until something can be read, or until the end; the numbers of the sockets.
