@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use emostream_protocol::{close::CloseCode, frame, frame::SUBPROTOCOL, limits::VIEWER_MESSAGE_BYTES_MAX};
-use futures_util::{SinkExt, StreamExt, poll, stream::FuturesUnordered};
+use futures_util::{FutureExt, SinkExt, StreamExt, poll, stream::FuturesUnordered};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout},
@@ -48,7 +48,6 @@ pub async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    let channel = app.channel(&channel)?;
     let join = parameters.join(&headers)?;
     let seat = seat(&app)?;
     let viewer = Viewer::of(&app, &headers);
@@ -59,6 +58,17 @@ pub async fn upgrade(
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .max_frame_size(VIEWER_MESSAGE_BYTES_MAX);
+    // A browser shows no page the status of a refused upgrade: only a close code can tell it to give up.
+    let Ok(channel) = app.channel(&channel) else {
+        return Ok(upgrade.on_upgrade(move |socket| async move {
+            app.metrics
+                .viewers_closed
+                .get_or_create(&Labelled { kind: CloseCode::UnknownChannel.reason() })
+                .inc();
+            close(socket, CloseCode::UnknownChannel, None).await;
+            drop(seat);
+        }));
+    };
     let set_cookie = viewer.set_cookie.as_deref().and_then(|cookie| HeaderValue::from_str(cookie).ok());
     let mut response = upgrade
         .on_upgrade(move |socket| async move {
@@ -134,7 +144,7 @@ impl Connection {
         };
         if let End::Close(code, last) = end {
             self.app.metrics.viewers_closed.get_or_create(&Labelled { kind: code.reason() }).inc();
-            self.close(code, last).await;
+            close(self.socket, code, last).await;
         }
         viewers.dec();
         drop(seat);
@@ -162,12 +172,22 @@ impl Connection {
                 }
                 Some((id, result)) = self.receipts.next() => self.answer(&id, result).await,
                 () = sleep_until(ping_at) => self.check_alive().await,
-                () = leave.cancelled() => Err(self.bye()),
+                () = leave.cancelled() => Err(self.leave().await),
             };
             if let Err(end) = turn {
                 return end;
             }
         }
+    }
+
+    /// Ingest has stopped before viewers are told to leave: every receipt is there, and its answer goes first.
+    async fn leave(&mut self) -> End {
+        while let Some(Some((id, result))) = self.receipts.next().now_or_never() {
+            if let Err(end) = self.answer(&id, result).await {
+                return end;
+            }
+        }
+        self.bye()
     }
 
     fn bye(&self) -> End {
@@ -275,30 +295,28 @@ impl Connection {
         };
         written.map_err(|_| End::Gone)
     }
+}
 
-    /// Says why, and waits a moment for the viewer's own close, so that the reason is not lost with the connection.
-    async fn close(mut self, code: CloseCode, last: Option<Message>) {
-        const PATIENCE: Duration = Duration::from_secs(2);
-        let close = Message::Close(Some(CloseFrame {
-            code: code.code(),
-            reason: Utf8Bytes::from_static(code.reason()),
-        }));
-        let farewell = async {
-            for message in last.into_iter().chain([close]) {
-                self.socket.feed(message).await?;
-            }
-            self.socket.flush().await?;
-            while let Some(Ok(message)) = self.socket.recv().await {
-                if matches!(message, Message::Close(_)) {
-                    break;
-                }
-            }
-            Ok::<(), axum::Error>(())
-        };
-        // A viewer that takes no farewell is closed without.
-        if timeout(PATIENCE, farewell).await.is_err() {
-            tracing::debug!(reason = code.reason(), "viewer took no close frame");
+/// Says why, and waits a moment for the viewer's own close, so that the reason is not lost with the connection.
+async fn close(mut socket: WebSocket, code: CloseCode, last: Option<Message>) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let close =
+        Message::Close(Some(CloseFrame { code: code.code(), reason: Utf8Bytes::from_static(code.reason()) }));
+    let farewell = async {
+        for message in last.into_iter().chain([close]) {
+            socket.feed(message).await?;
         }
+        socket.flush().await?;
+        while let Some(Ok(message)) = socket.recv().await {
+            if matches!(message, Message::Close(_)) {
+                break;
+            }
+        }
+        Ok::<(), axum::Error>(())
+    };
+    // A viewer that takes no farewell is closed without.
+    if timeout(PATIENCE, farewell).await.is_err() {
+        tracing::debug!(reason = code.reason(), "viewer took no close frame");
     }
 }
 
