@@ -9,4 +9,6 @@ mod crash;
 mod disk;
 mod harness;
 mod hostile;
+mod http;
 mod restart;
+mod stop;
