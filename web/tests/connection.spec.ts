@@ -86,6 +86,13 @@ test('an ended stream says so and takes no more taps', async ({ page }) => {
   await expect(buttons(page).first()).toBeDisabled();
 });
 
+test('a channel that does not exist is said to be so', async ({ page, errors }) => {
+  await page.goto('/?channel=nowhere');
+  await expect(connection(page)).toHaveAttribute('data-state', 'ended');
+  await expect(connection(page)).toHaveText('Ended: no such channel');
+  expect(errors).toEqual([]);
+});
+
 test('moments appear newest first, once each, and a gap is shown', async ({ page }) => {
   await page.route('**/moments?*', (route) =>
     route.fulfill({ json: { items: [], next_cursor: null } }),

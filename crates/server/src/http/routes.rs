@@ -124,7 +124,10 @@ const SUBMIT_ERRORS: &[ErrorType] = &[
 const QUERY_ERRORS: &[ErrorType] =
     &[ErrorType::ParameterInvalid, ErrorType::ChannelNotFound, ErrorType::Overloaded, ErrorType::Internal];
 
-const JOIN_ERRORS: &[ErrorType] = &[
+const STREAM_ERRORS: &[ErrorType] =
+    &[ErrorType::ParameterInvalid, ErrorType::NodeFull, ErrorType::Stopping, ErrorType::RoleNotHere];
+
+const EVENTS_ERRORS: &[ErrorType] = &[
     ErrorType::ParameterInvalid,
     ErrorType::ChannelNotFound,
     ErrorType::NodeFull,
@@ -182,11 +185,12 @@ pub const ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/v1/channels/{channel}/stream",
         access: Access::Anyone,
-        errors: JOIN_ERRORS,
+        errors: STREAM_ERRORS,
         document: Document {
             summary: "Watch and react over a WebSocket",
             description: "Subprotocol emostream.json.v1. Pulses and windows are newest-wins, moments are never skipped \
-                within the history; what is gone is said in a gap frame. Close codes from 4500 on: do not reconnect.",
+                within the history; what is gone is said in a gap frame. Close codes from 4500 on: do not reconnect; \
+                an unknown channel is closed with 4502.",
             parameters: JOIN_PARAMETERS,
             request: None,
             answer: ("application/json", None),
@@ -197,7 +201,7 @@ pub const ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/v1/channels/{channel}/events",
         access: Access::Anyone,
-        errors: JOIN_ERRORS,
+        errors: EVENTS_ERRORS,
         document: Document {
             summary: "Watch over server-sent events",
             description: "The frames of the WebSocket as events named by their type, with id epoch.seq.",
