@@ -207,11 +207,6 @@ impl Server {
         }
     }
 
-    /// `http://127.0.0.1:1234`.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     /// `kill -9`, and whatever it takes to be gone.
     pub(crate) fn kill9(self) -> Ended {
         self.process.kill9()
