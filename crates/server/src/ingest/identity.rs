@@ -9,6 +9,8 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::durable;
+
 /// Prefix of a guest's user id. No client may name itself so.
 pub const GUEST_PREFIX: &str = "guest:";
 
@@ -55,6 +57,8 @@ impl GuestKeys {
             file.write_all(&serde_json::to_vec_pretty(&keys)?)?;
             file.sync_all()?;
             fs::rename(&new, path)?;
+            // A key that a loss of power took would sign out every guest.
+            path.parent().map_or(Ok(()), durable::sync_dir)?;
             Ok(())
         };
         write().with_context(|| format!("write guest keys {}", path.display()))?;
