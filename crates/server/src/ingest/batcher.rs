@@ -26,6 +26,7 @@ use crate::{
     channels::Channel,
     config::IngestConfig,
     intake::{Accepted, Receipt, Refusal},
+    pressure::Pressure,
     tasks::Tasks,
     telemetry::{Labelled, Metrics},
 };
@@ -135,6 +136,7 @@ impl Batcher {
                 log: components.log.clone(),
                 emotes: components.emotes.clone(),
                 metrics: components.metrics.clone(),
+                pressure: components.pressure.clone(),
                 linger: Duration::from_millis(config.flush_ms),
                 stop: stop.clone(),
                 previous_failure: None,
@@ -290,6 +292,7 @@ struct Flusher {
     log: Arc<dyn Log>,
     emotes: Arc<Emotes>,
     metrics: Arc<Metrics>,
+    pressure: Arc<Pressure>,
     linger: Duration,
     stop: CancellationToken,
     previous_failure: Option<Refusal>,
@@ -384,6 +387,7 @@ impl Flusher {
         self.metrics.batches_appended.inc_by(records.len() as u64);
         let result = self.log.append(&self.queue.target, records).await;
         self.metrics.append_seconds.observe(began.elapsed().as_secs_f64());
+        self.pressure.set_log_full(matches!(result, Err(LogError::Full(_))));
         if result.is_err() {
             self.metrics.submissions_refused.get_or_create(&Labelled { kind: "append-failed" }).inc();
         }

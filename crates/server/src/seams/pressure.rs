@@ -1,11 +1,13 @@
-//! How full counting is, so that ingest can refuse early instead of counting having to forget.
+//! What ingest and counting tell each other: how much counting remembers, and whether the log refuses input.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Figures that counting publishes and ingest reads.
+/// Figures that counting publishes so that ingest can refuse early instead of counting having to forget, and one that
+/// ingest publishes so that counting keeps the time of a full log moving.
 #[derive(Debug, Default)]
 pub struct Pressure {
     remembered_ids: AtomicU64,
+    log_full: AtomicBool,
 }
 
 impl Pressure {
@@ -17,5 +19,15 @@ impl Pressure {
     /// How many ids are remembered.
     pub fn remembered_ids(&self) -> u64 {
         self.remembered_ids.load(Ordering::Relaxed)
+    }
+
+    /// Publishes whether the log refused the newest reactions for being full.
+    pub fn set_log_full(&self, full: bool) {
+        self.log_full.store(full, Ordering::Relaxed);
+    }
+
+    /// Whether the log refused the newest reactions for being full.
+    pub fn is_log_full(&self) -> bool {
+        self.log_full.load(Ordering::Relaxed)
     }
 }
