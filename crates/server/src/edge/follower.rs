@@ -60,16 +60,23 @@ impl Follower {
             let read = log.read(output, at, READ_BYTES)?;
             at = read.next;
             for record in &read.records {
-                self.show(record)?;
+                self.show(record);
             }
         }
     }
 
-    fn show(&self, record: &Record) -> anyhow::Result<()> {
+    fn show(&self, record: &Record) {
         let emotes = &self.components.emotes;
-        let row = Row::decode(&record.value, emotes)
-            .with_context(|| format!("row {} of {}", record.offset, self.components.output))?;
-        let Some(channel) = self.components.channels.get(row.channel()) else { return Ok(()) };
+        let row = match Row::decode(&record.value, emotes) {
+            Ok(row) => row,
+            // One row that nobody can read must not take the others from all viewers.
+            Err(error) => {
+                let output = &self.components.output;
+                tracing::error!(%output, offset = record.offset, %error, "row cannot be read and is not shown");
+                return;
+            }
+        };
+        let Some(channel) = self.components.channels.get(row.channel()) else { return };
         let seq = row.seq();
         let position = Position { epoch: self.epoch, seq };
         let shown = |count| ScaleDown::Logarithmic.shown(count);
@@ -92,6 +99,5 @@ impl Follower {
                 }
             }
         });
-        Ok(())
     }
 }
