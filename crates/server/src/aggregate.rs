@@ -1,7 +1,8 @@
 //! Aggregate: counts the raw log into windows and moments, and writes them to the output log.
 //!
 //! [`runner`] is the thread that counts; its logic is `emostream-moments`, pure. [`output`] writes rows and snapshots in
-//! order, [`snapshot`] is their file, [`restore`] brings a restarted node back to where it was.
+//! order, [`snapshot`] is their file, [`restore`] brings a restarted node back to where it was. [`ticks`] move time on,
+//! [`settings`] writes the configured ones, [`damage`] says what becomes of a record that cannot be decoded.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -15,10 +16,16 @@ use crate::{
     channels::Channels, pressure::Pressure, pulse_path::PulsePath, tasks::Tasks, telemetry::Metrics,
 };
 
+mod damage;
 mod output;
 mod restore;
 mod runner;
+mod settings;
 mod snapshot;
+mod ticks;
+
+#[cfg(test)]
+mod tests;
 
 /// What aggregate needs from the node.
 #[derive(Clone)]
@@ -29,6 +36,8 @@ pub struct Components {
     pub raw_topic: Arc<str>,
     /// The partition of rows.
     pub output: TopicPartition,
+    /// Where records are named whose content cannot be decoded.
+    pub dead_letter: TopicPartition,
     /// Window, lateness, horizon.
     pub parameters: StreamParameters,
     /// Where snapshots are kept.
@@ -59,8 +68,9 @@ pub fn start(components: Components, tasks: &Tasks) -> anyhow::Result<Handles> {
     let stop = CancellationToken::new();
     let ended = CancellationToken::new();
     let (items, received) = std::sync::mpsc::sync_channel(output::ITEMS_MAX);
-    let writer = output::Writer::new(&components, Handle::current())?;
+    let mut writer = output::Writer::new(&components, Handle::current())?;
     let restored = restore::restore(&components)?;
+    writer.follow(&restored.stored);
     let runner = runner::Runner::new(components, restored, items, tasks.clone(), stop.clone())?;
     let handle = Handle::current();
     tasks.spawn_essential_thread("aggregate", move || runner.run(&handle))?;

@@ -12,8 +12,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{
-    Components,
-    snapshot::{Files, Snapshot},
+    Components, damage,
+    snapshot::{Files, Loaded, Place, Snapshot},
 };
 
 const READ_BYTES: usize = 1 << 20;
@@ -27,6 +27,18 @@ pub(super) struct Restored {
     /// Next record of each raw partition.
     pub(super) next: Vec<Offset>,
     pub(super) written: Written,
+    pub(super) stored: Stored,
+}
+
+/// The snapshots that are stored, as far as counting can go on from them.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// Places of the one that counting goes on from.
+    pub(super) current: Option<Vec<Place>>,
+    /// Places of the one before it.
+    pub(super) older: Option<Vec<Place>>,
+    /// Whether `current` is the newest one: else the newest one is of no use.
+    pub(super) newest_is_good: bool,
 }
 
 pub(super) fn restore(components: &Components) -> anyhow::Result<Restored> {
@@ -35,14 +47,38 @@ pub(super) fn restore(components: &Components) -> anyhow::Result<Restored> {
     let raw: Vec<_> = (0..partitions)
         .map(|partition| TopicPartition::new(components.raw_topic.clone(), partition))
         .collect();
-    for snapshot in Files::new(&components.snapshot_dir)?.load() {
-        match from_snapshot(components, &raw, &snapshot) {
-            Ok(Some(restored)) => return Ok(restored),
-            Ok(None) => tracing::warn!("a snapshot does not belong to this log; trying an older one"),
-            Err(error) => return Err(error.context("restore counting from its snapshot")),
+    let Loaded { newest, previous } = Files::new(&components.snapshot_dir)?.load();
+    if let Some(snapshot) = newest {
+        if let Some(mut restored) = from_snapshot(components, &raw, &snapshot)? {
+            let older = previous.filter(|older| belongs(components, &raw, older));
+            restored.stored.older = older.map(|older| older.partitions);
+            restored.stored.newest_is_good = true;
+            set_restore_points(components, &raw, &restored.stored)?;
+            return Ok(restored);
         }
+        tracing::error!("counting cannot go on from the newest snapshot; trying the one before");
+    }
+    if let Some(snapshot) = previous {
+        if let Some(restored) = from_snapshot(components, &raw, &snapshot)? {
+            return Ok(restored);
+        }
+        tracing::error!("counting cannot go on from the previous snapshot; counting everything again");
     }
     from_beginning(components, &raw)
+}
+
+/// Retention keeps what the older of the two stored snapshots needs. The log does not know it after a restart, and a full
+/// one would refuse everything until counting has stored two more.
+fn set_restore_points(
+    components: &Components,
+    raw: &[TopicPartition],
+    stored: &Stored,
+) -> anyhow::Result<()> {
+    let (Some(current), Some(older)) = (&stored.current, &stored.older) else { return Ok(()) };
+    for ((partition, current), older) in raw.iter().zip(current).zip(older) {
+        components.log.set_restore_point(partition, older.restore.min(current.restore))?;
+    }
+    Ok(())
 }
 
 /// Without a snapshot everything is counted again, which needs everything to be there.
@@ -61,6 +97,7 @@ fn from_beginning(components: &Components, raw: &[TopicPartition]) -> anyhow::Re
         aggregate: fresh(components, raw),
         next: vec![0; raw.len()],
         written: rows_written(components, 0)?,
+        stored: Stored::default(),
     })
 }
 
@@ -68,37 +105,55 @@ fn fresh(components: &Components, raw: &[TopicPartition]) -> Aggregate {
     Aggregate::new(components.parameters, raw.len(), components.emotes.clone(), rand::random())
 }
 
+/// Whether a snapshot is of this log.
+fn belongs(components: &Components, raw: &[TopicPartition], snapshot: &Snapshot) -> bool {
+    snapshot.generation == components.log.generation().id && snapshot.partitions.len() == raw.len()
+}
+
 fn from_snapshot(
     components: &Components,
     raw: &[TopicPartition],
     snapshot: &Snapshot,
 ) -> anyhow::Result<Option<Restored>> {
-    if snapshot.generation != components.log.generation().id || snapshot.partitions.len() != raw.len() {
+    if !belongs(components, raw, snapshot) {
+        tracing::error!("the snapshot is of another log");
         return Ok(None);
     }
     for (partition, place) in raw.iter().zip(&snapshot.partitions) {
         let bounds = components.log.bounds(partition)?;
         // Beyond the end: the machine lost power under `durability = "os"` and the log is shorter than what was counted.
         if place.next > bounds.end || place.restore < bounds.start {
+            tracing::error!(%partition, ?place, ?bounds, "the snapshot needs records that are not there");
             return Ok(None);
         }
     }
-    // Rows that the snapshot takes for written are gone, for the same reason: counting from it would never write them again.
-    if snapshot.output_end > components.log.bounds(&components.output)?.end {
+    // Rows that the snapshot takes for written are gone: counting on from it would never write them again.
+    let output = components.log.bounds(&components.output)?;
+    if snapshot.output_end > output.end {
+        tracing::error!(expected = snapshot.output_end, ?output, "the snapshot is ahead of the output");
         return Ok(None);
     }
-    let mut aggregate = Aggregate::restore(
+    let aggregate = Aggregate::restore(
         &snapshot.state,
         components.parameters,
         raw.len(),
         components.emotes.clone(),
         rand::random(),
-    )?;
+    );
+    let mut aggregate = match aggregate {
+        Ok(aggregate) => aggregate,
+        Err(error) => {
+            tracing::error!(%error, "the state in the snapshot cannot be read");
+            return Ok(None);
+        }
+    };
     for (index, (partition, place)) in raw.iter().zip(&snapshot.partitions).enumerate() {
         replay_ids(components, &mut aggregate, index, partition, place.restore..place.next)?;
     }
     let next = snapshot.partitions.iter().map(|place| place.next).collect();
-    Ok(Some(Restored { aggregate, next, written: rows_written(components, snapshot.output_end)? }))
+    let written = rows_written(components, snapshot.output_end)?;
+    let stored = Stored { current: Some(snapshot.partitions.clone()), ..Stored::default() };
+    Ok(Some(Restored { aggregate, next, written, stored }))
 }
 
 fn replay_ids(
@@ -113,9 +168,10 @@ fn replay_ids(
         let batch = components.log.read(partition, at, READ_BYTES)?;
         at = batch.next;
         for record in batch.records.iter().filter(|record| record.offset < range.end) {
-            let decoded = record::decode(&record.value, &components.emotes)
-                .with_context(|| format!("record {} of {partition}", record.offset))?;
-            aggregate.restore_ids_only(index, record.append_time_ms, &decoded)?;
+            let noted = record::decode(&record.value, &components.emotes)
+                .and_then(|decoded| aggregate.restore_ids_only(index, record.append_time_ms, &decoded));
+            // Damaged content was reported when it was counted.
+            noted.or_else(|error| damage::refuse_newer(&error, partition, record))?;
         }
     }
     Ok(())
@@ -129,8 +185,15 @@ fn rows_written(components: &Components, from: Offset) -> anyhow::Result<Written
         let batch = components.log.read(&components.output, at, READ_BYTES)?;
         at = batch.next;
         for record in &batch.records {
-            let row = Row::decode(&record.value, &components.emotes)
-                .with_context(|| format!("row {} of {}", record.offset, components.output))?;
+            let row = match Row::decode(&record.value, &components.emotes) {
+                Ok(row) => row,
+                // Taken for not written: if it was the newest of its channel, it is written again.
+                Err(error) => {
+                    damage::refuse_newer(&error, &components.output, record)?;
+                    tracing::error!(offset = record.offset, %error, "row of the output cannot be read");
+                    continue;
+                }
+            };
             let newest = written.entry(row.channel().clone()).or_insert(0);
             *newest = row.seq().max(*newest);
         }

@@ -1,19 +1,14 @@
 //! The thread that counts: reads every raw partition in order, feeds the pure aggregate, hands on rows and pulses, and
 //! writes a tick where a quiet partition holds windows open.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use anyhow::Context;
-use emostream_log::{LogError, Offset, Record, TopicPartition};
+use emostream_log::{Offset, Record, TopicPartition};
 use emostream_moments::{Aggregate, AggregateOutput};
 use emostream_protocol::{
-    record::{self, SettingsChange},
+    DecodeError,
+    record::{self, LogRecord},
     row::Row,
 };
 use futures_util::future::select_all;
@@ -21,18 +16,17 @@ use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Components,
+    Components, damage,
     output::{Item, Items},
     restore::{Restored, Written},
+    settings::ConfiguredSettings,
     snapshot::Place,
+    ticks::{self, Ticker},
 };
 use crate::tasks::Tasks;
 
-/// A partition is quiet after so long.
-const SILENCE_MS: i64 = 100;
-
-/// The state is stored so often, if anything was counted.
-const SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
+/// The state is stored so often, if anything has changed.
+const SNAPSHOT_EVERY_MS: i64 = 10_000;
 
 /// Bytes read from a partition before the next one's turn.
 const READ_BYTES: usize = 1 << 20;
@@ -52,9 +46,11 @@ pub(super) struct Runner {
     found: AggregateOutput,
     tasks: Tasks,
     stop: CancellationToken,
-    snapshot_at: Instant,
+    snapshot_at_ms: i64,
     counted_since_snapshot: bool,
-    configured: bool,
+    /// Where replays for ids begin after the last two snapshots, the older first.
+    restore_places: [Vec<Offset>; 2],
+    settings: ConfiguredSettings,
 }
 
 /// Where one raw partition is read.
@@ -63,7 +59,7 @@ struct Reading {
     next: Offset,
     end: watch::Receiver<Offset>,
     last_append_ms: i64,
-    ticking: Arc<AtomicBool>,
+    ticker: Ticker,
 }
 
 impl Runner {
@@ -81,10 +77,15 @@ impl Runner {
             .map(|(index, next)| {
                 let partition = TopicPartition::new(components.raw_topic.clone(), u32::try_from(index)?);
                 let end = components.log.follow(&partition)?;
-                Ok(Reading { partition, next: *next, end, last_append_ms: 0, ticking: Arc::default() })
+                Ok(Reading { partition, next: *next, end, last_append_ms: 0, ticker: Ticker::default() })
             })
             .collect::<anyhow::Result<_>>()?;
+        let restore_of = |places: Option<Vec<Place>>| match places {
+            Some(places) => places.iter().map(|place| place.restore).collect(),
+            None => vec![0; restored.next.len()],
+        };
         Ok(Self {
+            snapshot_at_ms: components.clock.now_ms() + SNAPSHOT_EVERY_MS,
             components,
             aggregate: restored.aggregate,
             partitions,
@@ -93,9 +94,9 @@ impl Runner {
             found: AggregateOutput::default(),
             tasks,
             stop,
-            snapshot_at: Instant::now() + SNAPSHOT_EVERY,
             counted_since_snapshot: false,
-            configured: false,
+            restore_places: [restore_of(restored.stored.older), restore_of(restored.stored.current)],
+            settings: ConfiguredSettings::default(),
         })
     }
 
@@ -104,7 +105,7 @@ impl Runner {
             // Asked before reading: what was appended before the stop is counted.
             let stopping = self.stop.is_cancelled();
             let read = self.read_all()?;
-            if Instant::now() >= self.snapshot_at {
+            if self.components.clock.now_ms() >= self.snapshot_at_ms {
                 self.snapshot()?;
             }
             if read > 0 {
@@ -113,9 +114,8 @@ impl Runner {
             if stopping {
                 return self.snapshot();
             }
-            if !std::mem::replace(&mut self.configured, true) {
-                self.apply_configured_settings();
-            }
+            let partitions = u32::try_from(self.partitions.len())?;
+            self.settings.apply(&self.components, &self.aggregate, partitions, &self.tasks);
             self.tick();
             runtime.block_on(self.wait());
         }
@@ -156,17 +156,34 @@ impl Runner {
         let now_ms = self.components.clock.now_ms();
         for record in records {
             self.found.clear();
-            let place = || format!("record {} of {}", record.offset, self.partitions[index].partition);
-            let decoded = record::decode(&record.value, &self.components.emotes).with_context(place)?;
-            self.aggregate
-                .observe(index, record.append_time_ms, &decoded, &mut self.found)
-                .with_context(place)?;
+            if let Err(error) = self.observe(index, record) {
+                self.set_aside(index, record, &error)?;
+            }
             if now_ms - record.append_time_ms <= PULSE_AGE_MS_MAX {
                 self.forward_pulses();
             }
             self.hand_over_rows()?;
         }
         Ok(())
+    }
+
+    /// Counts a record. After an error, the reactions before the damaged one are counted and its append time is taken.
+    fn observe(&mut self, index: usize, record: &Record) -> Result<(), DecodeError> {
+        let Self { aggregate, found, components, .. } = self;
+        let mut observe = |decoded: &_| aggregate.observe(index, record.append_time_ms, decoded, found);
+        match record::decode(&record.value, &components.emotes) {
+            Ok(decoded) => observe(&decoded),
+            Err(error) => observe(&LogRecord::Tick).and(Err(error)),
+        }
+    }
+
+    fn set_aside(&self, index: usize, record: &Record, error: &DecodeError) -> anyhow::Result<()> {
+        let partition = &self.partitions[index].partition;
+        damage::refuse_newer(error, partition, record)?;
+        tracing::error!(%partition, offset = record.offset, %error, "record set aside in dead-letter");
+        self.components.metrics.records_set_aside.inc();
+        let line = damage::dead_letter(error, partition, record);
+        self.items.send(Item::DeadLetter(line)).context("the output has ended")
     }
 
     fn forward_pulses(&self) {
@@ -204,84 +221,49 @@ impl Runner {
     }
 
     fn snapshot(&mut self) -> anyhow::Result<()> {
-        self.snapshot_at = Instant::now() + SNAPSHOT_EVERY;
-        if !std::mem::take(&mut self.counted_since_snapshot) {
+        self.snapshot_at_ms = self.components.clock.now_ms() + SNAPSHOT_EVERY_MS;
+        let partitions = self.places()?;
+        let restore: Vec<_> = partitions.iter().map(|place| place.restore).collect();
+        // Retention keeps what the older of two snapshots needs: it moves on only when both have.
+        let moved = self.restore_places[0] != restore;
+        if !std::mem::take(&mut self.counted_since_snapshot) && !moved {
             return Ok(());
         }
-        let mut partitions = Vec::with_capacity(self.partitions.len());
-        for (index, reading) in self.partitions.iter().enumerate() {
+        self.restore_places.rotate_left(1);
+        self.restore_places[1] = restore;
+        let state = self.aggregate.snapshot();
+        self.items.send(Item::Snapshot { partitions, state }).context("the output has ended")
+    }
+
+    fn places(&self) -> anyhow::Result<Vec<Place>> {
+        let place = |(index, reading): (usize, &Reading)| {
             let restore = match self.aggregate.restore_from_ms(index) {
                 Some(from_ms) => {
                     self.components.log.offset_at(&reading.partition, from_ms)?.min(reading.next)
                 }
                 None => reading.next,
             };
-            partitions.push(Place { next: reading.next, restore });
-        }
-        let state = self.aggregate.snapshot();
-        self.items.send(Item::Snapshot { partitions, state }).context("the output has ended")
+            Ok(Place { next: reading.next, restore })
+        };
+        self.partitions.iter().enumerate().map(place).collect()
     }
 
-    /// Puts the configured settings into the stream where others are in force.
-    fn apply_configured_settings(&self) {
-        let partitions = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
-        for channel in self.components.channels.iter() {
-            let in_force = self.aggregate.settings_of(&channel.name);
-            let same = in_force.is_some_and(|settings| {
-                settings.rule == channel.configured.rule
-                    && settings.allowed_emotes == channel.configured.allowed_emotes
-            });
-            if same {
-                continue;
-            }
-            let version = in_force.map_or(0, |settings| settings.version) + 1;
-            let mut settings = channel.configured.clone();
-            settings.version = version;
-            let change = SettingsChange { channel: channel.name.clone(), settings };
-            let home = emostream_protocol::id::home_partition(&channel.name, partitions);
-            let target = TopicPartition::new(self.components.raw_topic.clone(), home);
-            let append = self.components.log.append(&target, vec![change.encode()]);
-            self.tasks.spawn(async move {
-                if let Err(error) = append.await {
-                    tracing::warn!(channel = %change.channel, %error, "configured settings not written");
-                }
-            });
-        }
-    }
-
-    /// Writes a tick to each quiet partition that holds something open.
+    /// Writes a tick to each quiet partition that has to move on in time.
     fn tick(&self) {
         let now_ms = self.components.clock.now_ms();
+        let full = self.components.pressure.is_log_full();
         for (index, reading) in self.partitions.iter().enumerate() {
-            let quiet = now_ms - reading.last_append_ms >= SILENCE_MS;
-            if !quiet || !self.aggregate.needs_tick(index) || reading.ticking.swap(true, Ordering::AcqRel) {
-                continue;
+            let silence_ms = ticks::silence_ms(self.aggregate.needs_tick(index), full);
+            if silence_ms.is_some_and(|silence_ms| now_ms - reading.last_append_ms >= silence_ms) {
+                reading.ticker.tick(&*self.components.log, &reading.partition, &self.tasks);
             }
-            let append = self.components.log.append(&reading.partition, vec![record::encode_tick()]);
-            let ticking = reading.ticking.clone();
-            let tasks = self.tasks.clone();
-            self.tasks.spawn(async move {
-                match append.await {
-                    Ok(_) | Err(LogError::Closed) => {}
-                    // Windows would stay open for ever: the node ends.
-                    Err(error @ LogError::Failed(_)) => {
-                        tasks.spawn_essential("tick", async { Err(error.into()) });
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, "tick not written");
-                        // A full disk is not asked ten times a second.
-                        tokio::time::sleep(IDLE_WAIT).await;
-                    }
-                }
-                ticking.store(false, Ordering::Release);
-            });
         }
     }
 
     /// Waits for a record, for the next tick to be due, or for the stop.
     async fn wait(&mut self) {
         let needs_tick = (0..self.partitions.len()).any(|index| self.aggregate.needs_tick(index));
-        let until_tick = Duration::from_millis(SILENCE_MS.unsigned_abs());
+        let until_tick = Duration::from_millis(ticks::SILENCE_MS.unsigned_abs());
         let longest = if needs_tick { until_tick } else { IDLE_WAIT };
         let stop = self.stop.clone();
         let changes = self.partitions.iter_mut().map(|reading| Box::pin(reading.end.changed()));

@@ -10,6 +10,8 @@ use anyhow::{Context, bail};
 use emostream_log::Offset;
 use emostream_protocol::codec::{Reader, Writer};
 
+use crate::durable;
+
 const VERSION: u8 = 1;
 const PARTITIONS_MAX: usize = 65_536;
 
@@ -79,55 +81,65 @@ pub(super) struct Files {
     newest: PathBuf,
     previous: PathBuf,
     writing: PathBuf,
+    rejected: PathBuf,
     dir: PathBuf,
+}
+
+/// What was found: snapshots that can be read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Loaded {
+    pub(super) newest: Option<Snapshot>,
+    pub(super) previous: Option<Snapshot>,
 }
 
 impl Files {
     pub(super) fn new(dir: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+        durable::create_dir(dir).with_context(|| format!("create {}", dir.display()))?;
         Ok(Self {
             newest: dir.join("snapshot"),
             previous: dir.join("snapshot.previous"),
             writing: dir.join("snapshot.new"),
+            rejected: dir.join("snapshot.rejected"),
             dir: dir.to_owned(),
         })
     }
 
     /// Stores a snapshot; durable when it returns. A crash in between leaves the newest or the previous one whole.
-    pub(super) fn store(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+    /// The newest one so far becomes the previous one if it is good; one that counting could not go on from is kept
+    /// aside, and leaves the previous one in its place.
+    pub(super) fn store(&self, snapshot: &Snapshot, newest_is_good: bool) -> anyhow::Result<()> {
         let store = || -> std::io::Result<()> {
             let mut file = fs::File::create(&self.writing)?;
             file.write_all(&snapshot.encode())?;
             file.sync_all()?;
             if self.newest.exists() {
-                fs::rename(&self.newest, &self.previous)?;
+                let aside = if newest_is_good { &self.previous } else { &self.rejected };
+                fs::rename(&self.newest, aside)?;
             }
             fs::rename(&self.writing, &self.newest)?;
-            fs::File::open(&self.dir)?.sync_all()
+            durable::sync_dir(&self.dir)
         };
         store().with_context(|| format!("write snapshot {}", self.newest.display()))
     }
 
-    /// Snapshots that can be read, newest first. What cannot be read is reported.
-    pub(super) fn load(&self) -> Vec<Snapshot> {
-        let mut found = Vec::new();
-        for path in [&self.newest, &self.previous] {
-            match fs::read(path) {
-                Ok(bytes) => match Snapshot::decode(&bytes) {
-                    Ok(snapshot) => found.push(snapshot),
-                    Err(error) => tracing::error!(path = %path.display(), %error, "snapshot cannot be read"),
-                },
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => tracing::error!(path = %path.display(), %error, "snapshot cannot be read"),
-            }
-        }
-        found
+    /// Snapshots that can be read. What cannot be read is reported.
+    pub(super) fn load(&self) -> Loaded {
+        Loaded { newest: read(&self.newest), previous: read(&self.previous) }
     }
+}
+
+fn read(path: &Path) -> Option<Snapshot> {
+    let found = match fs::read(path) {
+        Ok(bytes) => Snapshot::decode(&bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => Err(error.into()),
+    };
+    found.inspect_err(|error| tracing::error!(path = %path.display(), %error, "snapshot cannot be read")).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Files, Place, Snapshot};
+    use super::{Files, Loaded, Place, Snapshot};
 
     fn snapshot(next: u64) -> Snapshot {
         let partitions = vec![Place { next, restore: 2 }, Place { next: 5, restore: 0 }];
@@ -138,14 +150,30 @@ mod tests {
     fn the_previous_snapshot_stands_in_for_a_damaged_one() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::new(dir.path()).unwrap();
-        assert!(files.load().is_empty());
-        files.store(&snapshot(7)).unwrap();
-        files.store(&snapshot(8)).unwrap();
-        assert_eq!(files.load(), [snapshot(8), snapshot(7)]);
+        assert_eq!(files.load(), Loaded::default());
+        files.store(&snapshot(7), false).unwrap();
+        files.store(&snapshot(8), true).unwrap();
+        assert_eq!(files.load(), Loaded { newest: Some(snapshot(8)), previous: Some(snapshot(7)) });
+        damage(&files);
+        assert_eq!(files.load(), Loaded { newest: None, previous: Some(snapshot(7)) });
+    }
+
+    #[test]
+    fn a_damaged_snapshot_never_takes_the_place_of_a_good_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::new(dir.path()).unwrap();
+        files.store(&snapshot(7), false).unwrap();
+        files.store(&snapshot(8), true).unwrap();
+        damage(&files);
+        files.store(&snapshot(9), false).unwrap();
+        assert_eq!(files.load(), Loaded { newest: Some(snapshot(9)), previous: Some(snapshot(7)) });
+        assert!(files.rejected.exists(), "kept for whoever wants to know");
+    }
+
+    fn damage(files: &Files) {
         let mut bytes = std::fs::read(&files.newest).unwrap();
         bytes[20] ^= 1;
         std::fs::write(&files.newest, bytes).unwrap();
-        assert_eq!(files.load(), [snapshot(7)]);
     }
 
     proptest::proptest! {

@@ -7,11 +7,12 @@ use emostream_log::{Clock, Log, TopicPartition};
 use emostream_moments::StreamParameters;
 use emostream_protocol::Emotes;
 
-use super::{OUTPUT_TOPIC, RAW_TOPIC};
+use super::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC};
 use crate::{
     aggregate,
     channels::Channels,
     config::Config,
+    durable,
     edge::{self, Edge},
     http::app::Parts,
     ingest::{self, Ingest, endpoint::Endpoint, identity::GuestKeys},
@@ -55,7 +56,7 @@ impl Shared {
 
     pub(super) fn start_ingest(&self) -> anyhow::Result<Arc<Ingest>> {
         let keys_dir = self.config.data_dir.join("keys");
-        std::fs::create_dir_all(&keys_dir).with_context(|| format!("create {}", keys_dir.display()))?;
+        durable::create_dir(&keys_dir).with_context(|| format!("create {}", keys_dir.display()))?;
         let keys = GuestKeys::load_or_create(&keys_dir.join("guest.json"))?;
         let components = ingest::Components {
             log: self.log.clone(),
@@ -76,6 +77,7 @@ impl Shared {
             log: self.log.clone(),
             raw_topic: RAW_TOPIC.into(),
             output: self.output.clone(),
+            dead_letter: TopicPartition::new(DEAD_LETTER_TOPIC, 0),
             parameters,
             snapshot_dir: self.config.data_dir.join("aggregate"),
             emotes: self.emotes.clone(),

@@ -36,6 +36,8 @@ pub struct Metrics {
     pub append_seconds: Histogram,
     /// Records counted.
     pub records_counted: Counter,
+    /// Records whose content could not be decoded.
+    pub records_set_aside: Counter,
     /// Reactions counted, repeats excluded.
     pub reactions_counted: Counter,
     /// Windows closed.
@@ -71,6 +73,7 @@ impl Default for Metrics {
             batches_appended: Counter::default(),
             append_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
             records_counted: Counter::default(),
+            records_set_aside: Counter::default(),
             reactions_counted: Counter::default(),
             windows_closed: Counter::default(),
             moments_found: Counter::default(),
@@ -111,6 +114,11 @@ impl Metrics {
         r.register("batches_appended", "Batches appended to the log", self.batches_appended.clone());
         r.register("append_seconds", "Seconds until a batch is durable", self.append_seconds.clone());
         r.register("records_counted", "Records counted", self.records_counted.clone());
+        r.register(
+            "records_set_aside",
+            "Records whose content could not be decoded, set aside in dead-letter",
+            self.records_set_aside.clone(),
+        );
         r.register(
             "reactions_counted",
             "Reactions counted, repeats excluded",
