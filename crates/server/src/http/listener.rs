@@ -1,7 +1,17 @@
 //! The accept loop: every connection has a limit, a header time-out and a way to end; the hot route is answered here,
 //! in front of the router.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
@@ -48,12 +58,14 @@ pub struct Server {
     tracker: TaskTracker,
     stop_accepting: CancellationToken,
     finish: CancellationToken,
+    /// Set before `finish` is cancelled, and cheaper to ask.
+    finishing: AtomicBool,
 }
 
 /// Bytes that the kernel takes for a peer before it has sent them. What a slow viewer has not been sent yet is better
 /// replaced by something newer than kept, megabytes of it for each.
 #[cfg(target_os = "linux")]
-const UNSENT_BYTES_MAX: u32 = 64 * 1024;
+const UNSENT_BYTES_MAX: u32 = 32 * 1024;
 
 type Answer = Response<Either<Full<Bytes>, Body>>;
 
@@ -70,6 +82,7 @@ impl Server {
             tracker: TaskTracker::new(),
             stop_accepting: CancellationToken::new(),
             finish: CancellationToken::new(),
+            finishing: AtomicBool::new(false),
             app,
             endpoint,
             router,
@@ -117,9 +130,21 @@ impl Server {
             .max_buf_size(READ_BUFFER_BYTES_MAX);
         let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
         let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.finish.cancelled() => {
+        let mut finish = std::pin::pin!(self.finish.cancelled());
+        let mut waits = false;
+        let ended = poll_fn(|context| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                return Poll::Ready(Some(ended));
+            }
+            // A task's waker stays the same, so that waiting for the stop once is enough; at every turn it costs.
+            if std::mem::replace(&mut waits, true) && !self.finishing.load(Ordering::Acquire) {
+                return Poll::Pending;
+            }
+            finish.as_mut().poll(context).map(|()| None)
+        });
+        let ended = match ended.await {
+            Some(ended) => ended,
+            None => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -152,6 +177,7 @@ impl Server {
     /// Lets each connection answer what it has begun, and waits for them, at most as long as configured.
     pub async fn finish(&self) {
         self.stop_accepting.cancel();
+        self.finishing.store(true, Ordering::Release);
         self.finish.cancel();
         self.tracker.close();
         let patience = Duration::from_millis(self.config.stop_timeout_ms);
