@@ -252,8 +252,10 @@ impl Runner {
     fn tick(&self) {
         let now_ms = self.components.clock.now_ms();
         let full = self.components.pressure.is_log_full();
+        // A tick before this would close nothing.
+        let is_due = self.aggregate.next_close_ms().is_some_and(|due_ms| now_ms >= due_ms);
         for (index, reading) in self.partitions.iter().enumerate() {
-            let silence_ms = ticks::silence_ms(self.aggregate.needs_tick(index), full);
+            let silence_ms = ticks::silence_ms(is_due && self.aggregate.needs_tick(index), full);
             if silence_ms.is_some_and(|silence_ms| now_ms - reading.last_append_ms >= silence_ms) {
                 reading.ticker.tick(&*self.components.log, &reading.partition, &self.tasks);
             }
@@ -262,9 +264,10 @@ impl Runner {
 
     /// Waits for a record, for the next tick to be due, or for the stop.
     async fn wait(&mut self) {
-        let needs_tick = (0..self.partitions.len()).any(|index| self.aggregate.needs_tick(index));
-        let until_tick = Duration::from_millis(ticks::SILENCE_MS.unsigned_abs());
-        let longest = if needs_tick { until_tick } else { IDLE_WAIT };
+        let now_ms = self.components.clock.now_ms();
+        let until_due_ms = self.aggregate.next_close_ms().map(|due_ms| (due_ms - now_ms).max(ticks::PACE_MS));
+        let until_due = until_due_ms.map(|ms| Duration::from_millis(ms.unsigned_abs()));
+        let longest = until_due.map_or(IDLE_WAIT, |until_due| until_due.min(IDLE_WAIT));
         let stop = self.stop.clone();
         let changes = self.partitions.iter_mut().map(|reading| Box::pin(reading.end.changed()));
         tokio::select! {

@@ -14,7 +14,10 @@ use emostream_protocol::record;
 use crate::tasks::Tasks;
 
 /// A partition is quiet after so long.
-pub(super) const SILENCE_MS: i64 = 100;
+const SILENCE_MS: i64 = 100;
+
+/// How often a partition that holds something open is looked at when its time has come.
+pub(super) const PACE_MS: i64 = 20;
 
 /// While the log refuses reactions for being full, time moves on in steps of about a second: without records the
 /// horizon would stand still, and with it the place below which retention may delete.
@@ -24,8 +27,8 @@ const FULL_SILENCE_MS: i64 = 900;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How long a partition must have been silent to be sent a tick; `None` if it needs none.
-pub(super) fn silence_ms(holds_something_open: bool, log_full: bool) -> Option<i64> {
-    match (holds_something_open, log_full) {
+pub(super) fn silence_ms(would_close_something: bool, log_full: bool) -> Option<i64> {
+    match (would_close_something, log_full) {
         (true, _) => Some(SILENCE_MS),
         (false, true) => Some(FULL_SILENCE_MS),
         (false, false) => None,
