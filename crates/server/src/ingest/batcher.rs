@@ -387,9 +387,15 @@ impl Flusher {
         self.metrics.batches_appended.inc_by(records.len() as u64);
         let result = self.log.append(&self.queue.target, records).await;
         self.metrics.append_seconds.observe(began.elapsed().as_secs_f64());
-        self.pressure.set_log_full(matches!(result, Err(LogError::Full(_))));
-        if result.is_err() {
-            self.metrics.submissions_refused.get_or_create(&Labelled { kind: "append-failed" }).inc();
+        match &result {
+            Ok(_) => self.pressure.set_log_full(false),
+            Err(error) => {
+                // Other failures say nothing about room.
+                if matches!(error, LogError::Full(_)) {
+                    self.pressure.set_log_full(true);
+                }
+                self.metrics.submissions_refused.get_or_create(&Labelled { kind: "append-failed" }).inc();
+            }
         }
         result.map(|_| ())
     }
