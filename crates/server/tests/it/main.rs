@@ -8,6 +8,7 @@
 mod command_line;
 mod crash;
 mod disk;
+mod full_log;
 mod harness;
 mod hostile;
 mod http;
