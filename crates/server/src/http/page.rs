@@ -89,21 +89,16 @@ impl Page {
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, accept"));
         let cache = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-        if request.get(header::IF_NONE_MATCH) == Some(&asset.etag) {
+        if is_known(request, &asset.etag) {
             return Some((StatusCode::NOT_MODIFIED, headers).into_response());
         }
         headers.insert(header::CONTENT_TYPE, asset.kind.clone());
         headers.insert("content-security-policy", HeaderValue::from_static(CONTENT_SECURITY_POLICY));
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
         headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
-        let accepts = |coding: &str| {
-            let offered =
-                request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
-            offered.split(',').any(|one| one.trim().split(';').next() == Some(coding) && !one.contains("q=0"))
-        };
         let (body, coding) = match asset {
-            Asset { brotli: Some(body), .. } if accepts("br") => (body, Some("br")),
-            Asset { gzip: Some(body), .. } if accepts("gzip") => (body, Some("gzip")),
+            Asset { brotli: Some(body), .. } if accepts(request, "br") => (body, Some("br")),
+            Asset { gzip: Some(body), .. } if accepts(request, "gzip") => (body, Some("gzip")),
             Asset { plain, .. } => (plain, None),
         };
         if let Some(coding) = coding {
@@ -111,6 +106,27 @@ impl Page {
         }
         Some((headers, body.clone()).into_response())
     }
+}
+
+/// The parts of a header that is a list.
+fn listed(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Whether a client has this form already. Proxies that compress make a tag weak.
+fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    listed(request, header::IF_NONE_MATCH)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes())
+}
+
+/// Whether a client takes a coding: named, and not with a weight of 0.
+fn accepts(request: &HeaderMap, coding: &str) -> bool {
+    listed(request, header::ACCEPT_ENCODING).any(|offered| {
+        let (name, weight) = offered.split_once(';').unwrap_or((offered, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim() == coding && weight.is_some_and(|weight| weight > 0.0)
+    })
 }
 
 fn content_type(path: &str) -> &'static str {

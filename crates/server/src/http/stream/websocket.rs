@@ -227,12 +227,13 @@ impl Connection {
             Reply::Send(frame) => return self.send(vec![Message::Text(frame.text)]).await,
             Reply::Close(code) => return Err(End::Close(code, None)),
         };
-        let submitted = match self.rate.take(&mut self.rate_state, 1, now_ms) {
-            Err(wait) => Err(Refusal::RateLimited(wait)),
-            Ok(()) => match &self.app.intake {
-                Some(intake) => intake.submit(&self.channel, &[reaction]),
-                None => Err(Refusal::LogUnavailable("this node takes no reactions".into())),
-            },
+        let submitted = match (self.rate.take(&mut self.rate_state, 1, now_ms), self.app.intake()) {
+            (Err(wait), _) => Err(Refusal::RateLimited(wait)),
+            (Ok(()), Ok(intake)) => intake.submit(&self.channel, &[reaction]),
+            (Ok(()), Err(Problem { kind, detail, .. })) => {
+                let frame = frame::encode_error(Some(&id), kind.name(), &detail, None, None);
+                return self.send(vec![text_message(frame)]).await;
+            }
         };
         match submitted {
             Ok(receipt) => {
