@@ -138,7 +138,7 @@ fn parameters_that_results_depend_on_cannot_be_changed() {
         ("log.partitions=2", "partitions of emote-log = 1, configured is 2"),
     ] {
         let ended = Server::refused(dir.path(), &["--set", setting]);
-        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(named) && ended.stderr.lines().count() == 1, "{ended:?}");
     }
     assert_eq!(Server::start(dir.path(), &[]).stop().code, Some(0));

@@ -64,7 +64,7 @@ impl Ledger {
         }
         let mut taken = Vec::with_capacity(number);
         while taken.len() < number {
-            let again = if rng.random_ratio(1, 20) && !state.recent.is_empty() {
+            let again = if rng.random_ratio(1, 8) && !state.recent.is_empty() {
                 let at = rng.random_range(0..state.recent.len());
                 Some(state.recent[at].1.clone()).filter(|reaction| reaction.channel == channel)
             } else {
