@@ -79,7 +79,7 @@ fn a_frame_names_the_most_frequent_emotes_and_sums_up_the_rest() {
         reactors: 1,
         unverified: 0,
     };
-    let mut sorted = all.clone();
+    let mut sorted = all;
     sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let pulse = Pulse { channel: "main", epoch: EPOCH, seq: 1, start_ms: 0, counts: &sorted };
     for frame in [frame::encode_window(&row, EPOCH, &emotes, |n| n), pulse.encode(&emotes, |n| n)] {
