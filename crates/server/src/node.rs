@@ -67,7 +67,7 @@ impl Node {
         let listeners = listen::all(&config.listen).await?;
         let clock = Arc::new(SteadyClock::new(Arc::new(SystemClock)));
         let log = Arc::new(storage::open(&config, clock.clone())?);
-        clock.not_before(storage::newest_append_ms(&*log)?);
+        clock.not_before(storage::newest_append_ms(&log)?);
         Self::start_roles(config, listeners, clock, log).map_err(StartError::Failed)
     }
 
