@@ -13,7 +13,7 @@ use crate::harness::{
     new_id,
     process::{Process, Server, files_below, run},
     records::{cat, log},
-    windows::closed_windows_total,
+    windows::final_total,
 };
 
 fn text(bytes: &[u8]) -> &str {
@@ -106,7 +106,7 @@ async fn recorded(data: &Path, records: u64) {
         let reaction = json!({"emote": "🔥", "id": new_id(), "user_id": format!("user-{number}")});
         assert_eq!(client.react("main", &reaction).await.unwrap().status, 200);
     }
-    closed_windows_total(server.address, "main", records).await;
+    final_total(server.address, "main").await;
     // Also while the server runs: `log` looks and does not disturb.
     assert_eq!(code(&log(&["verify"], data)), 0);
     assert_eq!(server.stop().code, Some(0));
@@ -132,13 +132,10 @@ async fn the_log_can_be_listed_printed_and_verified() {
     let end = raw.len();
     let offsets: Vec<_> = raw.iter().map(|record| record["offset"].as_u64().unwrap()).collect();
     assert!(offsets.iter().copied().eq(0..end as u64), "{offsets:?}");
-    let reactions: Vec<_> =
-        raw.iter().filter_map(|record| record["reactions"].as_array()).flatten().collect();
+    let reactions = raw.iter().filter_map(|record| record["reactions"].as_array()).flatten();
+    let reactions: Vec<_> = reactions.filter(|one| one["emote"] == "🔥").collect();
     assert_eq!(reactions.len(), 30);
-    assert!(
-        reactions.iter().all(|one| one["emote"] == "🔥" && one["id_from_client"] == true),
-        "{reactions:?}"
-    );
+    assert!(reactions.iter().all(|one| one["id_from_client"] == true), "{reactions:?}");
     let some = cat(&["--topic", "emote-log", "--partition", "0", "--from", "5", "--limit", "3"], data);
     assert_eq!(some, raw[5..8]);
     let rows = cat(&[], data);

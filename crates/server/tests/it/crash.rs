@@ -15,7 +15,7 @@ use crate::harness::{
     process::{Process, Server},
     records::{assert_rows_agree, assert_verified},
     wait_for,
-    windows::{all_items, closed_windows_total},
+    windows::{all_items, final_total},
 };
 
 /// Crashes under load over the whole test, half of them on each layout.
@@ -172,7 +172,7 @@ async fn assert_counted_once(server: &Server, ledger: &Ledger, data: &Path, repo
     for channel in CHANNELS {
         let expected = ledger.expected(channel);
         let sum: u64 = expected.values().sum();
-        let counted = closed_windows_total(server.address, channel, sum).await;
+        let counted = final_total(server.address, channel).await;
         assert_eq!(counted, expected, "counts of {channel}");
         report.acknowledged += usize::try_from(sum).unwrap();
         let windows = all_items(server.address, channel, "windows").await;

@@ -15,7 +15,7 @@ use crate::harness::{
     process::{Process, Server},
     records::{assert_rows_agree, assert_verified},
     wait_for,
-    windows::{closed_windows_total, windows_total},
+    windows::final_total,
 };
 
 /// Reactions in one request: about 50 KiB on the disk.
@@ -139,7 +139,7 @@ async fn a_full_disk_refuses_reactions_serves_readers_and_heals() {
     std::fs::remove_file(data.join("more")).unwrap();
     std::fs::remove_file(disk.ballast()).unwrap();
     let server = Server::start(&data, &args);
-    let counted = closed_windows_total(server.address, "main", acknowledged).await;
+    let counted = final_total(server.address, "main").await;
     assert_eq!(counted.values().sum::<u64>(), acknowledged, "after the crash");
 
     std::fs::write(disk.ballast(), vec![0; 2 << 20]).unwrap();
@@ -150,7 +150,7 @@ async fn a_full_disk_refuses_reactions_serves_readers_and_heals() {
         send_until_taken(server.address, reactions).await;
     }
     let expected = acknowledged + more + 2 * BATCH as u64;
-    let counted = closed_windows_total(server.address, "main", expected).await;
+    let counted = final_total(server.address, "main").await;
     assert_eq!((counted["🔥"], counted.len()), (expected, 1));
     assert_eq!(server.stop().code, Some(0));
     assert_verified(&data);
@@ -233,11 +233,11 @@ async fn count_exactly_although(inject: &str) -> usize {
         send_until_taken(server.address, &reaction).await;
         expected += 1;
     }
-    let counted = closed_windows_total(server.address, "main", expected).await;
+    let counted = final_total(server.address, "main").await;
     assert_eq!(counted.values().sum::<u64>(), expected, "{inject}");
     server.kill9();
     let server = Server::start(&data, &[]);
-    assert_eq!(windows_total(server.address, "main").await, counted, "{inject}, after a crash");
+    assert_eq!(final_total(server.address, "main").await, counted, "{inject}, after a crash");
     server.stop();
     assert_verified(&data);
     assert_rows_agree(&data);

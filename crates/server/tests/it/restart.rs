@@ -9,7 +9,7 @@ use crate::harness::{
     new_id,
     process::Server,
     records::{assert_rows_agree, assert_verified, cat},
-    windows::{Totals, closed_windows_total},
+    windows::{Totals, final_total},
 };
 
 /// Sends one array of reactions; returns it, to be sent again.
@@ -35,11 +35,11 @@ async fn lives(data: &Path) -> Vec<Value> {
     let mut sent = Vec::new();
     let server = Server::start(data, &[]);
     sent.push(send(server.address, &["🔥"]).await);
-    closed_windows_total(server.address, "main", 1).await;
+    final_total(server.address, "main").await;
     assert_eq!(server.stop().code, Some(0));
     let server = Server::start(data, &[]);
     sent.push(send(server.address, &["👏"]).await);
-    closed_windows_total(server.address, "main", 2).await;
+    final_total(server.address, "main").await;
     sent.push(send(server.address, &["🔥"]).await);
     assert_eq!(server.stop().code, Some(0));
     for name in ["snapshot", "snapshot.previous"] {
@@ -55,7 +55,7 @@ async fn assert_goes_on(data: &Path, sent: &[Value]) {
         send_again(server.address, reactions).await;
     }
     send(server.address, &["😂"]).await;
-    let counted = closed_windows_total(server.address, "main", 4).await;
+    let counted = final_total(server.address, "main").await;
     assert_eq!(counted, totals([("🔥", 2), ("👏", 1), ("😂", 1)]));
     assert_eq!(server.stop().code, Some(0));
     assert_verified(data);
@@ -87,7 +87,7 @@ async fn a_stop_in_the_middle_of_a_window_loses_and_doubles_nothing() {
     send(server.address, &["👏"]).await;
     let window = viewer.next_of("window").await;
     assert_eq!(window["counts"]["🔥"], 1, "{window}");
-    let counted = closed_windows_total(server.address, "main", 2).await;
+    let counted = final_total(server.address, "main").await;
     assert_eq!(counted, totals([("👏", 1), ("🔥", 1)]));
 }
 

@@ -17,7 +17,7 @@ use crate::harness::{
     process::Server,
     records::{assert_rows_agree, assert_verified, cat},
     wait_for,
-    windows::closed_windows_total,
+    windows::final_total,
 };
 
 const SENDERS: usize = 64;
@@ -170,7 +170,7 @@ async fn a_stop_under_load_answers_says_goodbye_and_loses_nothing() {
     let answer = react(server.address, "main", &json!(unanswered)).await.unwrap();
     assert_eq!((answer.status, &answer.json()["rejected"]), (200, &json!([])), "{answer:?}");
     let expected = acknowledged + unanswered.len() as u64;
-    let counted = closed_windows_total(server.address, "main", expected).await;
+    let counted = final_total(server.address, "main").await;
     assert_eq!(counted.values().sum::<u64>(), expected);
     assert_eq!(server.stop().code, Some(0));
     assert_verified(dir.path());
