@@ -7,7 +7,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing to build and test
-	@scripts/setup.sh --browser
+	@scripts/setup.sh --tests
 
 run: ## build and start Emostream with an audience: PORT=8080 EMOSTREAM_ARGS=… SCENARIO=match
 	@scripts/run.sh

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Makes sure that what building and testing need is there: installs what a package manager can, names the rest.
-# usage: scripts/setup.sh [--browser]    --browser: also a browser and an emoji font, for the browser tests
+# usage: scripts/setup.sh [--tests]    --tests: also what the tests need: a browser, an emoji font, strace for failing disk calls
 # Prints only what it does; when everything is there it prints nothing and changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly NODE_MAJOR_MIN=20
-want_browser=no
+want_tests=no
 for argument in "$@"; do
   case $argument in
-    --browser) want_browser=yes ;;
-    *) echo "usage: scripts/setup.sh [--browser]" >&2 && exit 2 ;;
+    --tests) want_tests=yes ;;
+    *) echo "usage: scripts/setup.sh [--tests]" >&2 && exit 2 ;;
   esac
 done
 
@@ -62,9 +62,10 @@ has_emoji_font() {
     { command -v fc-list >/dev/null && fc-list | grep -qi 'emoji'; }
 }
 
-if [ "$want_browser" = yes ]; then
+if [ "$want_tests" = yes ]; then
   has_browser || packages+=(chromium)
   has_emoji_font || packages+=(fonts-noto-color-emoji)
+  command -v strace >/dev/null || packages+=(strace)
 fi
 
 # How this user may install packages: as root, through sudo, or not at all.

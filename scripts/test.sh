@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
-scripts/setup.sh --browser
+scripts/setup.sh --tests
 . scripts/static-steps.sh
 step_shown 'browser tests' scripts/browser-tests.sh
 # Last, so that cargo's own result lines are at the end of the output.
