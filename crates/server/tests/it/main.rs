@@ -14,3 +14,4 @@ mod hostile;
 mod http;
 mod restart;
 mod stop;
+mod stream;

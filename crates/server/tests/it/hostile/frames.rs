@@ -43,8 +43,8 @@ async fn each_wrong_frame_closes_with_its_code() {
         ("a byte too large", frame(TEXT, &[b'x'; 4_097]), TOO_LARGE),
         ("64 KiB", frame(TEXT, &[b'x'; 65_536]), TOO_LARGE),
         ("4 MiB", frame(TEXT, &vec![b'x'; 4 << 20]), TOO_LARGE),
-        ("2^63 announced", header(TEXT, 0x80, 1 << 63), TOO_LARGE),
-        ("2^64 announced", header(TEXT, 0x80, u64::MAX), TOO_LARGE),
+        ("2^63 announced", [header(TEXT, 0x80, 1 << 63), vec![0; 4]].concat(), TOO_LARGE),
+        ("2^64 announced", [header(TEXT, 0x80, u64::MAX), vec![0; 4]].concat(), TOO_LARGE),
         ("large in fragments", fragments, TOO_LARGE),
     ];
     for (name, bytes, code) in wrong {
@@ -72,7 +72,10 @@ async fn wrong_messages_are_answered_and_then_closed() {
         ("{\"type\":\"react\",\"emote\":\"nope\"}", "emote-unknown"),
         ("{\"type\":\"react\",\"emote\":\":nope:\"}", "emote-unknown"),
         ("{\"type\":\"react\",\"emote\":\"🔥\",\"id\":\"x\"}", "field-invalid"),
-        ("{\"type\":\"react\",\"emote\":\"🔥\",\"id\":\"01890a5d-ac96-774b-bcce-b302099a8057\"}", "id-out-of-range"),
+        (
+            "{\"type\":\"react\",\"emote\":\"🔥\",\"id\":\"01890a5d-ac96-774b-bcce-b302099a8057\"}",
+            "id-out-of-range",
+        ),
         ("{\"type\":\"react\",\"emote\":\"🔥\",\"media_time_ms\":-1}", "field-invalid"),
         (&deep, "field-invalid"),
     ];
@@ -114,7 +117,6 @@ async fn joining_wrongly_is_refused_with_the_field() {
         (upgrade("?replay_window=65", ""), "replay_window"),
         (upgrade("?replay_window=x", ""), "replay_window"),
         (upgrade("?replay_window=1&replay_window=2", ""), ""),
-        (upgrade("?since=%ff", ""), ""),
         (upgrade("", "last-event-id: nonsense\r\n"), "Last-Event-ID"),
         (upgrade("", &format!("last-event-id: {epoch}.+1\r\n")), "Last-Event-ID"),
         (upgrade("", "").replace("version: 13", "version: 7"), ""),

@@ -40,6 +40,13 @@ impl Raw {
         Self { stream: TcpStream::connect(address).await.unwrap(), received: Vec::new() }
     }
 
+    /// Connects with next to no room for what it will not read.
+    pub(super) async fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        Self { stream: socket.connect(address).await.unwrap(), received: Vec::new() }
+    }
+
     /// Sends, as far as the server takes it.
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         drop(timeout(PATIENCE, self.stream.write_all(bytes)).await.expect("the server takes nothing"));
@@ -69,7 +76,8 @@ impl Raw {
             if let Some(end) = self.received.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(&self.received[..end]).to_lowercase();
                 let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-                let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                let header =
+                    |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
                 let length = header("content-length").map_or(0, |length| length.parse().unwrap());
                 let whole = end + 4 + if status == 101 { 0 } else { length };
                 if self.received.len() >= whole {
@@ -82,6 +90,11 @@ impl Raw {
                 return None;
             }
         }
+    }
+
+    /// Reads until the head of an answer is there.
+    pub(super) async fn head(&mut self) {
+        while !self.received.windows(4).any(|four| four == b"\r\n\r\n") && self.more().await {}
     }
 
     /// Sends a request and reads its answer.
@@ -124,9 +137,9 @@ impl Raw {
         }
     }
 
-    /// Whether nothing arrives for a while: only to let a server work, never to conclude anything.
-    pub(super) async fn idle(&mut self, time: Duration) {
-        drop(timeout(time, self.stream.read_buf(&mut self.received)).await);
+    /// Lets some time pass. False, and at once, when the server says something or ends the connection.
+    pub(super) async fn pause(&mut self, time: Duration) -> bool {
+        timeout(time, self.stream.read_buf(&mut self.received)).await.is_err()
     }
 }
 

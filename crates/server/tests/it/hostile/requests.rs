@@ -41,7 +41,7 @@ async fn bodies_that_are_not_what_they_seem() {
     const LARGE: &str = "body-too-large";
     let fire = "{\"emote\":\"🔥\"}";
     let large = vec![b' '; 300 * 1024];
-    let chunk = [b"49152\r\n".as_slice(), &[b' '; 0x49152], b"\r\n0\r\n\r\n"].concat();
+    let chunk = [b"49152\r\n".as_slice(), &vec![b' '; 0x49152], b"\r\n0\r\n\r\n"].concat();
     let deep_value = format!("{{\"emote\":\"🔥\",\"x\":{}1{}}}", "[".repeat(60_000), "]".repeat(60_000));
     let deep_array = "[".repeat(200_000);
     let chunked = "transfer-encoding: chunked\r\n";
@@ -67,7 +67,13 @@ async fn bodies_that_are_not_what_they_seem() {
             ("far too large", sized(vec![b'['; 8 << 20]), 413, LARGE, ""),
             ("announced too large", post("content-length: 262145\r\n", ""), 413, LARGE, ""),
             ("announced absurdly", post("content-length: 9223372036854775807\r\n", ""), 413, LARGE, ""),
-            ("announced, expecting", post("content-length: 262145\r\nexpect: 100-continue\r\n", ""), 413, LARGE, ""),
+            (
+                "announced, expecting",
+                post("content-length: 262145\r\nexpect: 100-continue\r\n", ""),
+                413,
+                LARGE,
+                "",
+            ),
             ("chunks too large", post(chunked, chunk), 413, LARGE, ""),
             ("chunk of words", post(chunked, "zz\r\n{}\r\n"), 400, BAD, ""),
             ("chunk of absurd size", post(chunked, "fffffffffffffffff\r\n{}\r\n"), 400, BAD, ""),
@@ -75,7 +81,7 @@ async fn bodies_that_are_not_what_they_seem() {
             ("negative length", post("content-length: -1\r\n", fire), 400, "", ""),
             ("two lengths", post("content-length: 1\r\ncontent-length: 15\r\n", fire), 400, "", ""),
             ("unknown transfer coding", post("transfer-encoding: zip\r\n", fire), 400, "", ""),
-            ("deep value beside", sized(&deep_value), 400, BAD, ""),
+            ("deep value that nobody reads", sized(&deep_value), 200, "", ""),
         ],
     )
     .await;
@@ -107,8 +113,20 @@ async fn reactions_that_are_none() {
             ("id a number", with("id", "1"), 400, WRONG, "id"),
             ("id no UUID", with("id", "\"1\""), 400, WRONG, "id"),
             ("id of version 4", with("id", "\"9f1b1c2e-0000-4000-8000-000000000000\""), 400, WRONG, "id"),
-            ("id of 2023", with("id", "\"01890a5d-ac96-774b-bcce-b302099a8057\""), 400, "id-out-of-range", "id"),
-            ("id of far ahead", with("id", "\"ffffffff-ffff-7fff-bfff-ffffffffffff\""), 400, "id-out-of-range", "id"),
+            (
+                "id of 2023",
+                with("id", "\"01890a5d-ac96-774b-bcce-b302099a8057\""),
+                400,
+                "id-out-of-range",
+                "id",
+            ),
+            (
+                "id of far ahead",
+                with("id", "\"ffffffff-ffff-7fff-bfff-ffffffffffff\""),
+                400,
+                "id-out-of-range",
+                "id",
+            ),
             ("user a list", with("user_id", "[]"), 400, WRONG, "user_id"),
             ("user empty", with("user_id", "\"\""), 400, WRONG, "user_id"),
             ("user too long", with("user_id", &long), 400, WRONG, "user_id"),
@@ -134,12 +152,13 @@ async fn reactions_that_are_none() {
 async fn heads_methods_and_paths() {
     let long = "x".repeat(20_000);
     let with = |header: &str| format!("GET /livez HTTP/1.1\r\nhost: x\r\n{header}\r\n\r\n").into_bytes();
-    let method = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n").into_bytes();
+    let method =
+        |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n").into_bytes();
     let headers = "x: y\r\n".repeat(200);
     check(
         &["http.header_timeout_ms=1000"],
         vec![
-            ("head too large", with(&format!("x: {}", "y".repeat(70_000))), 431, "", ""),
+            ("head too large", with(&format!("x: {}", "y".repeat(150_000))), 431, "", ""),
             ("head far too large", with(&format!("x: {}", "y".repeat(4 << 20))), 431, "", ""),
             ("too many headers", with(headers.trim_end()), 431, "", ""),
             ("header without colon", with("nonsense"), 400, "", ""),
@@ -151,7 +170,13 @@ async fn heads_methods_and_paths() {
             ("path too long", get(&format!("/{}", "x".repeat(66_000))), 414, "", ""),
             ("path long", get(&format!("/{long}")), 404, "", ""),
             ("channel long", get(&format!("/v1/channels/{long}/windows")), 404, "channel-not-found", ""),
-            ("query long", get(&format!("/v1/channels/main/windows?from={long}")), 400, "parameter-invalid", "from"),
+            (
+                "query long",
+                get(&format!("/v1/channels/main/windows?from={long}")),
+                400,
+                "parameter-invalid",
+                "from",
+            ),
             ("unknown channel", get("/v1/channels/none/windows"), 404, "channel-not-found", ""),
             ("dots", get("/v1/channels/%2e%2e/windows"), 404, "channel-not-found", ""),
             ("dots and slash", get("/v1/channels/..%2f..%2fetc/windows"), 404, "channel-not-found", ""),
@@ -164,7 +189,13 @@ async fn heads_methods_and_paths() {
             ("slash behind", get("/v1/channels/main/windows/"), 404, "not-found", ""),
             ("no upgrade", get("/v1/channels/main/stream"), 400, "parameter-invalid", ""),
             ("unknown method", method("BREW", "/livez"), 405, "", ""),
-            ("unknown native method", method("BREW", "/v1/channels/main/windows"), 405, "method-not-allowed", ""),
+            (
+                "unknown native method",
+                method("BREW", "/v1/channels/main/windows"),
+                405,
+                "method-not-allowed",
+                "",
+            ),
             ("reading reactions", get("/v1/channels/main/reactions"), 405, "method-not-allowed", ""),
             ("HTTP/1.0", b"GET /livez HTTP/1.0\r\n\r\n".to_vec(), 200, "", ""),
             ("absolute form", get("http://elsewhere.example/livez"), 200, "", ""),
@@ -186,7 +217,9 @@ async fn what_follows_a_request_on_its_connection() {
     }
     // What is longer than announced is the next request, and none.
     let longer = post("content-length: 3\r\n", "{} {\"emote\":\"🔥\"}\r\n\r\n");
-    for (behind, first) in [(longer, 400), ([good.clone(), b"\x00\x01garbage\r\n\r\n".to_vec()].concat(), 200)] {
+    for (behind, first) in
+        [(longer, 400), ([good.clone(), b"\x00\x01garbage\r\n\r\n".to_vec()].concat(), 200)]
+    {
         let mut raw = Raw::connect(server.address).await;
         raw.send(&behind).await;
         assert_eq!(raw.answer().await.unwrap().status, first);

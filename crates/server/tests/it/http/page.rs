@@ -1,0 +1,172 @@
+//! The page for browsers, service information for programs, health and metrics.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::start;
+use crate::harness::client::{Answer, Client, get};
+
+async fn ask(client: &mut Client, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers
+        .iter()
+        .fold(client.request(method, path), |request, (name, value)| request.header(*name, *value));
+    client.send(request.body(bytes::Bytes::new().into()).unwrap()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_root_is_a_page_for_browsers_and_information_for_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut client = Client::connect(server.address).await.unwrap();
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let page = ask(&mut client, "GET", "/", &[("accept", browser)]).await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(
+        page.header("vary").unwrap().contains("accept") && page.header("content-security-policy").is_some()
+    );
+    assert!(String::from_utf8_lossy(&page.body).contains("<html"));
+    for accept in ["*/*", "application/json", "text/plain"] {
+        let answer = ask(&mut client, "GET", "/", &[("accept", accept)]).await;
+        let information = answer.json();
+        assert_eq!(
+            (&information["service"], &information["channels"]),
+            (&json!("emostream"), &json!(["main", "goals"]))
+        );
+        assert_eq!(information["roles"], json!(["ingest", "aggregate", "edge"]));
+        assert_eq!(answer.header("vary"), Some("accept"));
+    }
+    let head = ask(&mut client, "HEAD", "/", &[("accept", browser)]).await;
+    assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, page.header("etag")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn assets_come_compressed_and_only_when_they_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut client = Client::connect(server.address).await.unwrap();
+    let page = ask(&mut client, "GET", "/", &[("accept", "text/html")]).await;
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    let paths: BTreeSet<_> = page.split('"').filter(|text| text.contains("assets/")).collect();
+    assert!(paths.len() >= 2, "{page}");
+    for path in paths {
+        let path = format!("/{}", path.trim_start_matches("./").trim_start_matches('/'));
+        let plain = ask(&mut client, "GET", &path, &[]).await;
+        assert_eq!((plain.status, plain.header("content-encoding")), (200, None), "{path}");
+        assert!(plain.header("cache-control").unwrap().contains("immutable"), "{path}");
+        assert_eq!(plain.header("x-content-type-options"), Some("nosniff"));
+        for (accepted, coding) in [
+            ("gzip, deflate, br", Some("br")),
+            ("gzip", Some("gzip")),
+            ("br;q=0, gzip", Some("gzip")),
+            ("br;q=1.0", Some("br")),
+            ("br;q=0.5", Some("br")),
+            ("identity", None),
+        ] {
+            let answer = ask(&mut client, "GET", &path, &[("accept-encoding", accepted)]).await;
+            assert_eq!(answer.header("content-encoding"), coding, "{path} {accepted}");
+            assert!(coding.is_none() == (answer.body.len() == plain.body.len()), "{path} {accepted}");
+            assert!(answer.header("vary").unwrap().contains("accept-encoding"));
+        }
+        let etag = plain.header("etag").unwrap();
+        for known in [etag.to_owned(), format!("\"other\", {etag}"), format!("W/{etag}"), "*".to_owned()] {
+            let same = ask(&mut client, "GET", &path, &[("if-none-match", &known)]).await;
+            assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, Some(etag)), "{known}");
+        }
+        let changed = ask(&mut client, "GET", &path, &[("if-none-match", "\"other\"")]).await;
+        assert_eq!(changed.status, 200);
+    }
+    for hidden in ["/index.html.br", "/assets/", "/assets", "/Cargo.toml"] {
+        assert_eq!(client.get(hidden).await.unwrap().status, 404, "{hidden}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_problems_under_v1_and_short_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut client = Client::connect(server.address).await.unwrap();
+    for (method, path, status) in [
+        ("GET", "/v1/nothing", 404),
+        ("DELETE", "/v1/channels/main/windows", 405),
+        ("PUT", "/v1/channels/main/reactions", 405),
+        ("POST", "/v1/channels/main/stream", 405),
+        ("GET", "/nothing", 404),
+        ("GET", "/errors/nothing", 404),
+        ("POST", "/livez", 405),
+        ("DELETE", "/", 405),
+    ] {
+        let answer = ask(&mut client, method, path, &[]).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}: {answer:?}");
+        let json = answer.json();
+        if path.starts_with("/v1") {
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+            assert_eq!(json["status"], status, "{method} {path}: {json}");
+        } else {
+            assert!(json["error"].is_string(), "{method} {path}: {json}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_told_and_metrics_are_open_metrics() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut client = Client::connect(server.address).await.unwrap();
+    assert_eq!(client.get("/livez").await.unwrap().body, "ok\n");
+    let ready = crate::harness::wait_for("readiness", async || {
+        let answer = get(server.address, "/readyz").await.unwrap();
+        (answer.status == 200).then(|| answer.json())
+    })
+    .await;
+    assert_eq!(ready, json!({"ready": true, "waiting_for": []}));
+    let health = client.get("/health").await.unwrap().json();
+    assert_eq!(
+        (&health["status"], &health["buffer_size"], &health["kafka_connected"]),
+        (&json!("ok"), &json!(0), &json!(null))
+    );
+    client.react("main", &json!([{"emote": "🔥"}, {"emote": 7}])).await.unwrap();
+    let metrics = client.get("/metrics").await.unwrap();
+    assert!(
+        metrics.header("content-type").unwrap().starts_with("application/openmetrics-text; version=1.0.0")
+    );
+    let text = String::from_utf8(metrics.body.to_vec()).unwrap();
+    assert!(text.ends_with("# EOF\n"));
+    assert!(text.contains("emostream_reactions_accepted_total 1\n"), "{text}");
+    assert!(text.contains("emostream_reactions_rejected_total{kind=\"field-invalid\"} 1\n"), "{text}");
+    check_open_metrics(&text);
+}
+
+/// Every sample belongs to the family before it, every family has a type and a help text and occurs once.
+fn check_open_metrics(text: &str) {
+    let (mut families, mut family, mut kind) = (BTreeSet::new(), "", "");
+    for line in text.lines().take_while(|line| *line != "# EOF") {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "HELP", name, help] => {
+                assert!(
+                    families.insert(name) && name.starts_with("emostream_") && help.ends_with('.'),
+                    "{line}"
+                );
+                family = name;
+            }
+            ["#", "TYPE", name, found] => {
+                assert!(name == family && ["counter", "gauge", "histogram"].contains(&found), "{line}");
+                kind = found;
+            }
+            _ => {
+                let name = line.split(['{', ' ']).next().unwrap();
+                let suffix = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} in {family}"));
+                let expected: &[&str] = match kind {
+                    "counter" => &["_total"],
+                    "gauge" => &[""],
+                    _ => &["_sum", "_count", "_bucket"],
+                };
+                let value = line.rsplit(' ').next().unwrap();
+                assert!(expected.contains(&suffix) && value.parse::<f64>().is_ok(), "{line}");
+            }
+        }
+    }
+    assert!(families.len() >= 12, "{families:?}");
+}
