@@ -68,7 +68,7 @@ date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 rm -f "$steps_dir"/*.log
 trap write_report EXIT
 
-scripts/setup.sh
+scripts/setup.sh --tests
 step_shown 'page' scripts/web.sh
 for package in protocol log moments simulator server; do
   step_shown "$package" cargo test --profile quick --locked -p "emostream-$package" -- --show-output
