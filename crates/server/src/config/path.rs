@@ -129,7 +129,7 @@ pub struct IngestConfig {
     pub flush_ms: u64,
     /// Reactions that may wait for the log in each partition; more are refused with 503.
     pub queue_reactions_max: usize,
-    /// Ids given by clients that counting may hold in memory; beyond it, reactions with ids are refused with 503.
+    /// Ids given by clients that counting may hold in memory, about 35 bytes each; beyond it, reactions with ids are refused with 503.
     pub remembered_ids_max: u64,
     /// Reactions a second that one address may send on average; 0: no limit.
     pub address_reactions_per_s: u32,
@@ -146,7 +146,7 @@ impl Default for IngestConfig {
         Self {
             flush_ms: 0,
             queue_reactions_max: 65_536,
-            remembered_ids_max: 50_000_000,
+            remembered_ids_max: 20_000_000,
             address_reactions_per_s: 0,
             address_burst: 10_000,
             viewer_reactions_per_s: 50,

@@ -12,6 +12,7 @@ mod full_log;
 mod harness;
 mod hostile;
 mod http;
+mod reference;
 mod restart;
 mod stop;
 mod stream;

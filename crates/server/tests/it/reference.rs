@@ -1,0 +1,85 @@
+//! The generated pages of `docs/reference` are what the code says. `EMOSTREAM_UPDATE=1` writes them anew.
+
+use std::{fmt::Write, path::Path};
+
+use emostream::{
+    config::Config,
+    http::{
+        problem::ErrorType,
+        routes::{Method, ROUTES},
+    },
+    telemetry::Metrics,
+};
+
+const GENERATED: &str = "<!-- Generated from the code: EMOSTREAM_UPDATE=1 cargo test -p emostream-server --test it reference -->\n\n";
+
+fn check(name: &str, content: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
+    if std::env::var_os("EMOSTREAM_UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == content,
+        "docs/reference/{name} is not what the code says: run with EMOSTREAM_UPDATE=1"
+    );
+}
+
+#[test]
+fn errors() {
+    let mut page = format!(
+        "{GENERATED}# Errors\n\nThe last part of `type` in a problem (RFC 9457), described by each server under `/errors/<name>`.\n\n| name | status | meaning |\n|---|---|---|\n"
+    );
+    for kind in ErrorType::ALL {
+        let (status, name, title) = kind.facts();
+        writeln!(page, "| `{name}` | {} | {title} |", status.as_u16()).unwrap();
+    }
+    check("errors.md", &page);
+}
+
+#[test]
+fn routes() {
+    let mut page = format!(
+        "{GENERATED}# Routes\n\n`/openapi.json` of a running server has their parameters and bodies.\n\n| | path | who | what | errors |\n|---|---|---|---|---|\n"
+    );
+    for route in ROUTES {
+        let method = if route.method == Method::Get { "GET" } else { "POST" };
+        let errors: Vec<_> = route.errors.iter().map(|kind| format!("`{}`", kind.name())).collect();
+        let summary = route.document.summary;
+        writeln!(
+            page,
+            "| {method} | `{}` | {:?} | {summary} | {} |",
+            route.path,
+            route.access,
+            errors.join(" ")
+        )
+        .unwrap();
+    }
+    check("routes.md", &page);
+}
+
+#[test]
+fn metrics() {
+    let mut page = format!(
+        "{GENERATED}# Metrics\n\n`/metrics`, in the OpenMetrics text format; counters end in `_total`.\n\n| name | kind | meaning |\n|---|---|---|\n"
+    );
+    let text = Metrics::default().encode();
+    let kind_of = |name: &str| {
+        let prefix = format!("# TYPE {name} ");
+        text.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
+    };
+    for (name, help) in text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' ')) {
+        writeln!(page, "| `{name}` | {} | {help} |", kind_of(name)).unwrap();
+    }
+    check("metrics.md", &page);
+}
+
+#[test]
+fn configuration() {
+    let defaults = toml::to_string_pretty(&Config::default()).unwrap();
+    let page = format!(
+        "{GENERATED}# Configuration\n\nEvery key with its default. What each means stands beside it in `crates/server/src/config/`.\n\n```toml\n{defaults}```\n"
+    );
+    check("configuration.md", &page);
+}
