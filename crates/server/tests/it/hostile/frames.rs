@@ -142,7 +142,7 @@ async fn joining_wrongly_is_refused_with_the_field() {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_frames_harm_nobody() {
     let dir = tempfile::tempdir().unwrap();
-    let server = start(dir.path(), &["http.header_timeout_ms=2000", "edge.ping_ms=500"]);
+    let server = start(dir.path(), &["http.header_timeout_ms=2000"]);
     let seeds = seeds(60);
     println!("soak: random WebSocket frames: seeds {seeds:?}");
     let mut well_behaved = Viewer::join(server.address, "main", "").await.unwrap();
