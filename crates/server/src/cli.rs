@@ -30,7 +30,7 @@ Examples:
   emostream serve                                    the whole system on http://127.0.0.1:8080
   emostream simulate match                           a crowd for it
   emostream serve --set log.durability=os --listen 0.0.0.0:80
-  emostream log cat --topic emote-output             windows and moments as JSON lines
+  emostream log cat --topic emote-output             windows, moments and settings as JSON lines
 
 Exit codes: 0 clean stop, 1 failure while running, 2 bad configuration or arguments.";
 
@@ -38,7 +38,8 @@ Exit codes: 0 clean stop, 1 failure while running, 2 bad configuration or argume
 enum Command {
     /// Run the roles of a node.
     Serve(ConfigArgs),
-    /// Print the effective configuration, or every error in it.
+    /// Print the effective configuration, or what is wrong: the first value that cannot be read, else every one that
+    /// does not fit.
     CheckConfig(ConfigArgs),
     /// Look into the log of a data directory, also while a server runs on it.
     Log(log::LogArgs),
@@ -55,7 +56,8 @@ struct ConfigArgs {
     /// Directory for the log, snapshots and keys [default: data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Address to listen on; may be given more than once. Port 0 takes a free one [default: 127.0.0.1:8080].
+    /// Address to listen on; may be given more than once. Port 0 takes a free one [default: 127.0.0.1:8080, and
+    /// 127.0.0.1:3001 when it is free].
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
     /// Roles to run: ingest, aggregate, edge [default: all].
@@ -111,10 +113,14 @@ fn simulate(args: emostream_simulator::SimulateArgs) -> anyhow::Result<u8> {
     Ok(EXIT_OK)
 }
 
-/// Standard output of the commands that print.
-#[expect(clippy::print_stdout, reason = "what a command prints is its result")]
+/// Standard output of the commands that print. Whoever reads it may stop early (`| head`): that ends the command quietly.
 fn say(line: &str) {
-    println!("{line}");
+    use std::io::{ErrorKind, Write};
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(EXIT_OK.into()),
+        Err(error) => say_error(&format!("cannot write to standard output: {error}")),
+        Ok(()) => {}
+    }
 }
 
 /// Errors of the command itself.

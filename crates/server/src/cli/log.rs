@@ -36,7 +36,8 @@ enum LogCommand {
     Cat {
         #[command(flatten)]
         place: Place,
-        /// Topic to print.
+        /// Topic to print: emote-log (reactions as taken), emote-output (windows, moments, settings), or dead-letter
+        /// (what could not be read).
         #[arg(long, default_value = OUTPUT_TOPIC)]
         topic: String,
         /// Partition to print [default: all].

@@ -66,7 +66,7 @@ pub fn readiness(app: &App) -> Readiness {
     Readiness { ready: waiting_for.is_empty(), waiting_for }
 }
 
-/// `GET /health` (system E).
+/// `GET /health`, with the fields that clients of system E read.
 pub async fn health(State(app): State<Arc<App>>) -> Response {
     let (code, status) = match app.phase() {
         _ if app.tasks.has_failed() => (StatusCode::SERVICE_UNAVAILABLE, "failed"),

@@ -191,7 +191,8 @@ impl Search {
                     return Ok(items.finish(Some(here)));
                 }
                 items.scanned += 1;
-                let row = Row::decode(&record.value, emotes)?;
+                // What cannot be read was reported when it was counted or shown.
+                let Ok(row) = Row::decode(&record.value, emotes) else { continue };
                 if *row.channel() != self.channel || row.seq() <= newest {
                     continue;
                 }

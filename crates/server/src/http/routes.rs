@@ -250,7 +250,11 @@ pub const ROUTES: &[Route] = &[
         path: "/health",
         access: Access::Anyone,
         errors: &[],
-        document: plain_document("Health (system E)", "application/json", Some(health::Health::schema)),
+        document: plain_document(
+            "Health, in a form kept for existing clients",
+            "application/json",
+            Some(health::Health::schema),
+        ),
         handler: || get(health::health),
     },
     Route {

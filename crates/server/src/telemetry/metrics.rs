@@ -1,4 +1,4 @@
-//! Every metric of the node, declared once: the comment on a field is its help text in spirit and in `register`.
+//! Every metric of the node: a field here, its name and help text in `register_*` below.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},

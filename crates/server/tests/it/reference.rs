@@ -8,7 +8,7 @@ use emostream::{
         problem::ErrorType,
         routes::{Method, ROUTES},
     },
-    telemetry::Metrics,
+    telemetry::{Labelled, Metrics},
 };
 
 const GENERATED: &str = "<!-- Generated from the code: EMOSTREAM_UPDATE=1 cargo test -p emostream-server --test it reference -->\n\n";
@@ -29,7 +29,7 @@ fn check(name: &str, content: &str) {
 #[test]
 fn errors() {
     let mut page = format!(
-        "{GENERATED}# Errors\n\nThe last part of `type` in a problem (RFC 9457), described by each server under `/errors/<name>`.\n\n| name | status | meaning |\n|---|---|---|\n"
+        "{GENERATED}# Errors\n\nUnder `/v1` errors are problems (RFC 9457), elsewhere `{{\"error\": \"…\"}}`. The last part of `type` in a problem (RFC 9457), described by each server under `/errors/<name>`.\n\n| name | status | meaning |\n|---|---|---|\n"
     );
     for kind in ErrorType::ALL {
         let (status, name, title) = kind.facts();
@@ -62,15 +62,34 @@ fn routes() {
 #[test]
 fn metrics() {
     let mut page = format!(
-        "{GENERATED}# Metrics\n\n`/metrics`, in the OpenMetrics text format; counters end in `_total`.\n\n| name | kind | meaning |\n|---|---|---|\n"
+        "{GENERATED}# Metrics\n\n`/metrics`, in the OpenMetrics text format, where the names of counters have `_total` at their end. The one label is `kind`: the\nerror, the reason, the transport or the class of status.\n\n| name | type | label | meaning |\n|---|---|---|---|\n"
     );
-    let text = Metrics::default().encode();
+    let metrics = Metrics::default();
+    // A family without a sample is not exposed.
+    let label = Labelled { kind: "…" };
+    for family in [
+        &metrics.reactions_rejected,
+        &metrics.submissions_refused,
+        &metrics.viewers_closed,
+        &metrics.responses,
+    ] {
+        family.get_or_create(&label).inc();
+    }
+    metrics.viewers.get_or_create(&label).inc();
+    let text = metrics.encode();
     let kind_of = |name: &str| {
         let prefix = format!("# TYPE {name} ");
         text.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
     };
     for (name, help) in text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' ')) {
-        writeln!(page, "| `{name}` | {} | {help} |", kind_of(name)).unwrap();
+        let labelled = text.lines().any(|line| line.starts_with(name) && line.contains("{kind="));
+        writeln!(
+            page,
+            "| `{name}` | {} | {} | {help} |",
+            kind_of(name),
+            if labelled { "`kind`" } else { "" }
+        )
+        .unwrap();
     }
     check("metrics.md", &page);
 }

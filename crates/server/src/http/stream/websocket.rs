@@ -34,6 +34,10 @@ use crate::{
 /// Reactions of one viewer that may wait for the log; further messages are read when one is answered.
 const RECEIPTS_MAX: usize = 64;
 
+/// Reactions in a row that are refused for the viewer's rate; one more closes the connection. A person who taps wildly stays
+/// far below, since each tap that passes begins the count anew.
+const RATE_REFUSALS_MAX: u32 = 200;
+
 /// Bytes read from a viewer's socket at once. Its messages have about 100; the library's default is 128 KiB a socket.
 const READ_BUFFER_BYTES: usize = 1024;
 
@@ -90,6 +94,7 @@ pub async fn upgrade(
                 pinged: false,
                 rate,
                 rate_state: 0,
+                rate_refusals: 0,
                 receipts: FuturesUnordered::new(),
                 channel,
                 socket,
@@ -114,6 +119,7 @@ struct Connection {
     receipts: FuturesUnordered<Answer>,
     rate: CellRate,
     rate_state: i64,
+    rate_refusals: u32,
     send_timeout: Duration,
     ping: Duration,
     heard_at: Instant,
@@ -228,8 +234,17 @@ impl Connection {
             Reply::Close(code) => return Err(End::Close(code, None)),
         };
         let submitted = match (self.rate.take(&mut self.rate_state, 1, now_ms), self.app.intake()) {
-            (Err(wait), _) => Err(Refusal::RateLimited(wait)),
-            (Ok(()), Ok(intake)) => intake.submit(&self.channel, &[reaction]),
+            (Err(_), _) if self.rate_refusals >= RATE_REFUSALS_MAX => {
+                return Err(End::Close(CloseCode::RateLimited, None));
+            }
+            (Err(wait), _) => {
+                self.rate_refusals += 1;
+                Err(Refusal::RateLimited(wait))
+            }
+            (Ok(()), Ok(intake)) => {
+                self.rate_refusals = 0;
+                intake.submit(&self.channel, &[reaction])
+            }
             (Ok(()), Err(Problem { kind, detail, .. })) => {
                 let frame = frame::encode_error(Some(&id), kind.name(), &detail, None, None);
                 return self.send(vec![text_message(frame)]).await;

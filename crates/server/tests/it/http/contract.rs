@@ -1,5 +1,5 @@
 //! The OpenAPI document against the table of routes and the table of errors, and against what is committed. After a
-//! change that is meant: `UPDATE_SNAPSHOTS=1 cargo test -p emostream-server --test it openapi`.
+//! change that is meant: `EMOSTREAM_UPDATE=1 cargo test -p emostream-server --test it openapi`.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -24,7 +24,7 @@ async fn the_openapi_document_is_the_one_that_was_reviewed() {
     document["info"]["version"] = "any".into();
     let found = serde_json::to_string_pretty(&document).unwrap() + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots/openapi.json");
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+    if std::env::var_os("EMOSTREAM_UPDATE").is_some() {
         std::fs::write(&path, &found).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();

@@ -233,3 +233,23 @@ async fn a_viewer_that_closes_is_answered() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_ignores_the_limit_is_sent_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &["ingest.viewer_reactions_per_s=1", "ingest.viewer_burst=1"]);
+    let mut viewer = Viewer::join(server.address, "main", "").await.unwrap();
+    for _ in 0..2_000 {
+        // The server may hang up before the last.
+        if viewer.send(&json!({"type": "react", "emote": "🔥"})).await.is_err() {
+            break;
+        }
+    }
+    loop {
+        match viewer.next().await {
+            Seen::Frame(_) => {}
+            Seen::Closed(code, reason) => break assert_eq!((code, reason.as_str()), (4003, "rate-limited")),
+            Seen::Gone => panic!("no close frame"),
+        }
+    }
+}
