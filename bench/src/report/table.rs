@@ -7,9 +7,10 @@ use super::{Report, Row, number};
 const HEAD: &str = "\
 # Results of the benchmarks
 
-Made by `make bench`; do not edit. Each row is measured side by side in one run: Emostream and what it is compared with
-take turns, pinned to the same core, and the load runs on another; the result is the ratio of the medians. Only ratios
-are claims. Absolute numbers are context: they change with the machine and with what else it does.
+Made by `make bench`; do not edit. Where a row compares with a bare server or loop, both take turns in one run on the same
+core, a server's load runs on another, and the result is the ratio of the medians. Figures called references were not
+measured in the run. Only ratios are claims. Absolute numbers are context: they change with the machine and with what
+else it does.
 
 | benchmark | what | against | aim | result | met |
 |---|---|---|---|---|---|
