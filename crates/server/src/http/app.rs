@@ -1,8 +1,11 @@
 //! What handlers share: the roles that run here, and the facts around them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use emostream_log::{Clock, Log, TopicPartition};
@@ -42,28 +45,9 @@ pub enum Phase {
     Stopping = 2,
 }
 
-/// Shared by all handlers of a node.
+/// Shared by all handlers of a node; its parts are reached through it.
 pub struct App {
-    /// The effective configuration.
-    pub config: Config,
-    /// The log, for queries.
-    pub log: Arc<dyn Log>,
-    /// The partition of rows.
-    pub output: TopicPartition,
-    /// Known emotes.
-    pub emotes: Arc<Emotes>,
-    /// The channels that exist.
-    pub channels: Arc<Channels>,
-    /// Where reactions go, if ingest runs here.
-    pub intake: Option<Arc<dyn Intake>>,
-    /// The viewers' state, if an edge runs here.
-    pub edge: Option<Arc<Edge>>,
-    /// The node's metrics.
-    pub metrics: Arc<Metrics>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The node's tasks.
-    pub tasks: Tasks,
+    parts: Parts,
     /// Limits queries of the past that run.
     pub queries: Semaphore,
     /// Limits their answers that are being sent.
@@ -99,20 +83,19 @@ pub struct Parts {
     pub tasks: Tasks,
 }
 
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl App {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
-            config: parts.config,
-            log: parts.log,
-            output: parts.output,
-            emotes: parts.emotes,
-            channels: parts.channels,
-            intake: parts.intake,
-            edge: parts.edge,
-            metrics: parts.metrics,
-            clock: parts.clock,
-            tasks: parts.tasks,
+            parts,
             queries: Semaphore::new(QUERIES_MAX),
             pages_in_flight: Arc::new(Semaphore::new(PAGES_IN_FLIGHT_MAX)),
             viewers_leave: CancellationToken::new(),
