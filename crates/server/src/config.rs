@@ -14,7 +14,7 @@ pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogK
 
 /// A part of the reaction's path that a node can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum Role {
     /// Takes reactions and writes them to the log.
     Ingest,
@@ -22,6 +22,18 @@ pub enum Role {
     Aggregate,
     /// Holds viewers' connections.
     Edge,
+}
+
+impl TryFrom<String> for Role {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = Self::ALL.map(Self::name);
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or_else(|| format!("expected one of {}, got {text:?}", known.join(", ")))
+    }
 }
 
 impl Role {

@@ -108,7 +108,9 @@ mod tests {
         for (key, value, expected) in [
             ("log.partitions", "0", "log.partitions"),
             ("windows.window_ms", "250", "windows.window_ms"),
-            ("log.durability", "maybe", "durability"),
+            ("log.durability", "maybe", "expected fsync or os, got \"maybe\""),
+            ("log.kind", "paper", "expected embedded or kafka"),
+            ("roles", "[\"bartender\"]", "expected one of ingest, aggregate, edge"),
             ("nonsense", "1", "nonsense"),
             ("log.nonsense", "1", "nonsense"),
             ("channels", "[{name=\"a b\"}]", "channels[0].name"),

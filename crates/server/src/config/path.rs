@@ -6,22 +6,46 @@ use super::Findings;
 
 /// Which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum LogKind {
     /// Segment files in the data directory.
     Embedded,
-    /// Apache Kafka.
+    /// Apache Kafka. Refused by a build without it.
     Kafka,
+}
+
+impl TryFrom<String> for LogKind {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "embedded" => Ok(Self::Embedded),
+            "kafka" => Ok(Self::Kafka),
+            _ => Err(format!("expected embedded or kafka, got {text:?}")),
+        }
+    }
 }
 
 /// When an append is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum Durability {
     /// After `fdatasync`: survives power loss.
     Fsync,
     /// After `write`: survives the process, not the machine.
     Os,
+}
+
+impl TryFrom<String> for Durability {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "fsync" => Ok(Self::Fsync),
+            "os" => Ok(Self::Os),
+            _ => Err(format!("expected fsync or os, got {text:?}")),
+        }
+    }
 }
 
 /// `log`: the durable log.
@@ -159,9 +183,9 @@ impl IngestConfig {
     pub(super) fn validate(&self, findings: &mut Findings) {
         findings.expect(self.flush_ms <= 1_000, "ingest.flush_ms", "a number from 0 to 1000");
         findings.expect(
-            (1_000..=10_000_000).contains(&self.queue_reactions_max),
+            (1_000..=250_000).contains(&self.queue_reactions_max),
             "ingest.queue_reactions_max",
-            "a number from 1000 to 10000000",
+            "a number from 1000 to 250000, which the log takes in one append",
         );
         findings.expect(self.remembered_ids_max >= 1_000, "ingest.remembered_ids_max", "at least 1000");
         findings.expect(self.address_burst >= 1_000, "ingest.address_burst", "at least 1000, a full request");
