@@ -94,7 +94,7 @@ async fn the_time_of_a_full_log_goes_on_also_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the shortest horizon takes two minutes"]
+#[ignore = "the shortest horizon takes two minutes: part of make soak"]
 async fn a_full_log_takes_reactions_again_after_the_horizon() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &SMALL);
