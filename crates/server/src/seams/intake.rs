@@ -41,8 +41,9 @@ pub struct Accepted {
     pub duplicates: u32,
 }
 
-/// Why reactions were refused as a whole. Nothing of them will be counted, unless a retry with the same ids finds that
-/// an earlier attempt succeeded.
+/// Why reactions were not acknowledged. Refused before they were queued (full queue, rate, stop), none of them will be
+/// counted. Refused because the log did not take them, some may be durable all the same: those of a request over several
+/// partitions of which one failed. A retry with the same ids is right in either case; without ids it may count again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Too many wait for the log already.
