@@ -77,11 +77,12 @@ const INTERVAL: u8 = 1;
 impl RuleState {
     /// The state with which a rule goes on where `self` was another one's or its own.
     pub fn carried_to(self, rule: &MomentRule) -> Self {
-        let MomentRule::Plain(plain) = rule;
-        match (self, is_share(plain)) {
-            (Self::Interval(interval), true) => Self::Interval(interval),
-            (Self::Stateless, true) => Self::Interval(Interval::default()),
-            (_, false) => Self::Stateless,
+        match (self, rule) {
+            (Self::Interval(interval), MomentRule::Plain(plain)) if is_share(plain) => {
+                Self::Interval(interval)
+            }
+            (_, MomentRule::Plain(plain)) if is_share(plain) => Self::Interval(Interval::default()),
+            (_, MomentRule::Plain(_) | MomentRule::Full(_)) => Self::Stateless,
         }
     }
 
@@ -95,10 +96,12 @@ impl RuleState {
         tally: &mut Tally,
         emotes: &Emotes,
     ) -> Vec<Found> {
-        let MomentRule::Plain(rule) = &settings.rule;
-        match self {
-            Self::Stateless => strongest(&judge_count(rule, allowed, window, tally), emotes),
-            Self::Interval(interval) => interval.judge(rule, allowed, window.0, tally, emotes),
+        match (self, &settings.rule) {
+            (Self::Interval(interval), MomentRule::Plain(rule)) => {
+                interval.judge(rule, allowed, window.0, tally, emotes)
+            }
+            (_, MomentRule::Plain(rule)) => strongest(&judge_count(rule, allowed, window, tally), emotes),
+            (_, MomentRule::Full(_)) => Vec::new(),
         }
     }
 

@@ -97,7 +97,9 @@ fn rows_of(window_ms: i64, name: &str, (all, changes): &Channel, through: i64) -
     let mut interval: Vec<&Event> = Vec::new();
     for end in instants.into_iter().filter(|instant| *instant <= through) {
         let (start, events) = (end - window_ms, between(end - window_ms, end));
-        let MomentRule::Plain(PlainRule { threshold, interval: every }) = settings.rule;
+        let MomentRule::Plain(PlainRule { threshold, interval: every }) = settings.rule else {
+            unreachable!("cases have plain rules")
+        };
         let judge = |judged: &[&Event], touched: &[&Event], span: (i64, i64), unit: f64| {
             moments((&settings, threshold, name), (judged, touched), (span, unit))
         };
