@@ -3,6 +3,7 @@
 //! [`routes`] lists every route with its access rule, its errors and its documentation. [`listener`] accepts; the hot
 //! route (posting reactions) is answered in front of the router.
 
+pub mod access;
 pub mod app;
 pub mod documents;
 pub mod health;

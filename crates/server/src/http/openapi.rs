@@ -4,17 +4,21 @@ use std::sync::LazyLock;
 
 use axum::{http::header, response::IntoResponse};
 use utoipa::openapi::{
-    ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Required,
-    ResponseBuilder, ResponsesBuilder,
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder,
+    Required, ResponseBuilder, ResponsesBuilder,
     path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn},
     request_body::RequestBodyBuilder,
     schema::{ObjectBuilder, Type},
+    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
 use super::{
     problem::ErrorType,
-    routes::{Method, ROUTES, Route},
+    routes::{Access, ROUTES, Route},
 };
+
+/// Name of the one security scheme.
+const LOGIN: &str = "login";
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| build().to_pretty_json().unwrap_or_default());
 
@@ -26,17 +30,25 @@ pub async fn document() -> impl IntoResponse {
 /// Builds the document.
 pub fn build() -> OpenApi {
     let paths = ROUTES.iter().fold(PathsBuilder::new(), |paths, route| {
-        let method = match route.method {
-            Method::Get => HttpMethod::Get,
-            Method::Post => HttpMethod::Post,
-        };
-        paths.path(route.path, PathItem::new(method, operation(route)))
+        paths.path(route.path, PathItem::new(route.method.documented(), operation(route)))
     });
     let info = InfoBuilder::new()
         .title("Emostream")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some("Real-time audience reactions. Errors are RFC 9457 problems; their types are listed under /errors/{name}."));
-    OpenApiBuilder::new().info(info).paths(paths).build()
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let components = ComponentsBuilder::new().security_scheme(LOGIN, SecurityScheme::Http(bearer)).build();
+    OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build()
+}
+
+/// What a route asks of its callers. An empty alternative says that it works without.
+fn security(access: Access) -> Vec<SecurityRequirement> {
+    let login = || SecurityRequirement::new(LOGIN, Vec::<String>::new());
+    match access {
+        Access::Anyone => Vec::new(),
+        Access::Optional => vec![SecurityRequirement::default(), login()],
+        Access::Role(_) => vec![login()],
+    }
 }
 
 fn operation(route: &Route) -> Operation {
@@ -45,6 +57,9 @@ fn operation(route: &Route) -> Operation {
         .summary(Some(document.summary))
         .operation_id(Some(operation_id(route)))
         .responses(responses(route));
+    for requirement in security(route.access) {
+        operation = operation.security(requirement);
+    }
     if !document.description.is_empty() {
         operation = operation.description(Some(document.description));
     }
@@ -64,10 +79,9 @@ fn operation(route: &Route) -> Operation {
             .schema(Some(text()));
         operation = operation.parameter(built);
     }
-    if let Some(schema) = document.request {
+    if let Some((kind, schema)) = document.request {
         let content = ContentBuilder::new().schema(Some(schema())).build();
-        let body =
-            RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
+        let body = RequestBodyBuilder::new().content(kind, content).required(Some(Required::True));
         operation = operation.request_body(Some(body.build()));
     }
     operation.build()
@@ -79,14 +93,14 @@ fn responses(route: &Route) -> ResponsesBuilder {
     if let Some(schema) = schema {
         good = good.content(kind, ContentBuilder::new().schema(Some(schema())).build());
     }
-    let good_status = if route.path.ends_with("/stream") { "101" } else { "200" };
-    let mut responses = ResponsesBuilder::new().response(good_status, good.build());
-    let mut statuses: Vec<u16> = route.errors.iter().map(|kind| kind.status().as_u16()).collect();
+    let mut responses = ResponsesBuilder::new().response(route.document.status.to_string(), good.build());
+    let errors = route.all_errors();
+    let mut statuses: Vec<u16> = errors.iter().map(|kind| kind.status().as_u16()).collect();
     statuses.sort_unstable();
     statuses.dedup();
     for status in statuses {
         let of_status = |kind: &&ErrorType| kind.status().as_u16() == status;
-        let names: Vec<_> = route.errors.iter().filter(of_status).map(|kind| kind.name()).collect();
+        let names: Vec<_> = errors.iter().filter(of_status).map(|kind| kind.name()).collect();
         let object = ObjectBuilder::new().schema_type(Type::Object).build();
         let content = ContentBuilder::new().schema(Some(object)).build();
         let response =
@@ -97,7 +111,7 @@ fn responses(route: &Route) -> ResponsesBuilder {
 }
 
 fn operation_id(route: &Route) -> String {
-    let method = if route.method == Method::Get { "get" } else { "post" };
+    let method = route.method.name().to_ascii_lowercase();
     let words = route.path.split(['/', '.', '{', '}']).filter(|word| !word.is_empty());
-    words.fold(method.to_owned(), |id, word| format!("{id}_{word}"))
+    words.fold(method, |id, word| format!("{id}_{word}"))
 }

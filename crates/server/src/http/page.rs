@@ -182,7 +182,7 @@ pub async fn file(State(app): State<Arc<App>>, uri: axum::http::Uri, headers: He
 
 /// `GET /errors/{name}`: what an error type means.
 pub async fn error_type(Path(name): Path<String>) -> Response {
-    match ErrorType::ALL.into_iter().find(|kind| kind.name() == name) {
+    match ErrorType::ALL.iter().find(|kind| kind.name() == name) {
         Some(kind) => {
             let (status, name, title) = kind.facts();
             format!("{name}: {title} (status {})\n", status.as_u16()).into_response()

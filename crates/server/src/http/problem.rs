@@ -1,4 +1,4 @@
-//! Every error that a client can meet: one table of type, status and title; RFC 9457 on the wire.
+//! Errors as a client meets them: RFC 9457 on the wire. [`ErrorType`] has the table of them.
 
 use std::time::Duration;
 
@@ -12,140 +12,9 @@ use serde::Serialize;
 
 use crate::intake::Refusal;
 
-/// The classes of errors. Few on purpose: a client acts on these, people read the detail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorType {
-    /// Body is not what its content type says.
-    BodyInvalid,
-    /// Body is too large.
-    BodyTooLarge,
-    /// Body did not arrive in time.
-    BodyTimeout,
-    /// Too many reactions in one request.
-    TooManyReactions,
-    /// A required field is absent.
-    FieldMissing,
-    /// A field is wrong.
-    FieldInvalid,
-    /// No emote that this server knows.
-    EmoteUnknown,
-    /// Not in the channel's palette.
-    EmoteNotAllowed,
-    /// The id's time is too far off.
-    IdOutOfRange,
-    /// A query parameter or header is wrong.
-    ParameterInvalid,
-    /// No such channel.
-    ChannelNotFound,
-    /// No such page.
-    NotFound,
-    /// The path exists, the method does not.
-    MethodNotAllowed,
-    /// Too many requests from here.
-    RateLimited,
-    /// Too many reactions wait.
-    Overloaded,
-    /// The log has no room.
-    LogFull,
-    /// The log does not work.
-    LogUnavailable,
-    /// Too many ids are remembered.
-    TooManyIds,
-    /// The node is stopping.
-    Stopping,
-    /// The node holds as many viewers as it may.
-    NodeFull,
-    /// The role that would answer does not run here.
-    RoleNotHere,
-    /// A bug.
-    Internal,
-}
+mod error_type;
 
-impl ErrorType {
-    /// All of them, in the order of the reference.
-    pub const ALL: [Self; 22] = [
-        Self::BodyInvalid,
-        Self::BodyTooLarge,
-        Self::BodyTimeout,
-        Self::TooManyReactions,
-        Self::FieldMissing,
-        Self::FieldInvalid,
-        Self::EmoteUnknown,
-        Self::EmoteNotAllowed,
-        Self::IdOutOfRange,
-        Self::ParameterInvalid,
-        Self::ChannelNotFound,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::RateLimited,
-        Self::Overloaded,
-        Self::LogFull,
-        Self::LogUnavailable,
-        Self::TooManyIds,
-        Self::Stopping,
-        Self::NodeFull,
-        Self::RoleNotHere,
-        Self::Internal,
-    ];
-
-    /// Status, last part of the type, title.
-    pub fn facts(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Self::BodyInvalid => (StatusCode::BAD_REQUEST, "body-invalid", "The body cannot be read"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body-timeout", "The body came too slowly"),
-            Self::TooManyReactions => {
-                (StatusCode::BAD_REQUEST, "too-many-reactions", "Too many reactions at once")
-            }
-            Self::FieldMissing => (StatusCode::BAD_REQUEST, "field-missing", "A required field is missing"),
-            Self::FieldInvalid => (StatusCode::BAD_REQUEST, "field-invalid", "A field has a wrong value"),
-            Self::EmoteUnknown => (StatusCode::BAD_REQUEST, "emote-unknown", "The emote is unknown"),
-            Self::EmoteNotAllowed => {
-                (StatusCode::BAD_REQUEST, "emote-not-allowed", "The channel does not take this emote")
-            }
-            Self::IdOutOfRange => {
-                (StatusCode::BAD_REQUEST, "id-out-of-range", "The id's time is too far from the server's")
-            }
-            Self::ParameterInvalid => {
-                (StatusCode::BAD_REQUEST, "parameter-invalid", "A parameter has a wrong value")
-            }
-            Self::ChannelNotFound => (StatusCode::NOT_FOUND, "channel-not-found", "There is no such channel"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is nothing here"),
-            Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method does not fit here")
-            }
-            Self::RateLimited => {
-                (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many reactions from here")
-            }
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The node is overloaded"),
-            Self::LogFull => (StatusCode::SERVICE_UNAVAILABLE, "log-full", "The log has no room"),
-            Self::LogUnavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "log-unavailable", "The log takes no reactions")
-            }
-            Self::TooManyIds => {
-                (StatusCode::SERVICE_UNAVAILABLE, "too-many-ids", "Too many ids are remembered")
-            }
-            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "The node is stopping"),
-            Self::NodeFull => {
-                (StatusCode::SERVICE_UNAVAILABLE, "node-full", "The node holds no more viewers")
-            }
-            Self::RoleNotHere => {
-                (StatusCode::SERVICE_UNAVAILABLE, "role-not-here", "This node does not run that role")
-            }
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
-        }
-    }
-
-    /// The status.
-    pub fn status(self) -> StatusCode {
-        self.facts().0
-    }
-
-    /// The last part of the type.
-    pub fn name(self) -> &'static str {
-        self.facts().1
-    }
-}
+pub use error_type::ErrorType;
 
 impl From<RejectionKind> for ErrorType {
     fn from(kind: RejectionKind) -> Self {
@@ -245,6 +114,9 @@ impl Problem {
         if let Some(wait) = self.retry_after {
             // Whole seconds, rounded up: earlier than told would be refused again.
             headers.insert(header::RETRY_AFTER, (wait.as_millis().div_ceil(1_000).max(1) as u64).into());
+        }
+        if self.kind.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         }
         headers
     }

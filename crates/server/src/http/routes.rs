@@ -5,28 +5,24 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Request, State},
+    extract::Request,
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post},
+    routing::MethodRouter,
 };
-use utoipa::{PartialSchema, openapi::RefOr, openapi::Schema};
+use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
+pub use super::access::Access;
 use super::{
+    access,
     app::App,
-    documents::{EventStream, MomentPage, ReactionDocument, ReactionsAnswer, WindowPage},
-    health, openapi, page,
+    page,
     problem::{ErrorType, Problem},
-    query, stream,
 };
 
-/// Who may call a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Everybody. A viewer without a token is signed in as a guest.
-    Anyone,
-}
+mod node;
+mod reactions;
 
 /// Method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +31,36 @@ pub enum Method {
     Get,
     /// POST.
     Post,
+    /// PUT.
+    Put,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+}
+
+impl Method {
+    /// As it is written in a request.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// As the OpenAPI document names it.
+    pub(super) fn documented(self) -> HttpMethod {
+        match self {
+            Self::Get => HttpMethod::Get,
+            Self::Post => HttpMethod::Post,
+            Self::Put => HttpMethod::Put,
+            Self::Patch => HttpMethod::Patch,
+            Self::Delete => HttpMethod::Delete,
+        }
+    }
 }
 
 /// A schema, made when the document is.
@@ -49,8 +75,10 @@ pub struct Document {
     pub description: &'static str,
     /// Query parameters and headers: name, where, meaning.
     pub parameters: &'static [Parameter],
-    /// Body of the request.
-    pub request: Option<SchemaOf>,
+    /// Content type and schema of the request's body.
+    pub request: Option<(&'static str, SchemaOf)>,
+    /// Status of the good answer.
+    pub status: u16,
     /// Content type and schema of the good answer.
     pub answer: (&'static str, Option<SchemaOf>),
 }
@@ -75,7 +103,7 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
-    /// Errors that it can answer.
+    /// Errors that it can answer, besides those of its access.
     pub errors: &'static [ErrorType],
     /// Its documentation.
     pub document: Document,
@@ -83,221 +111,64 @@ pub struct Route {
     pub handler: fn() -> MethodRouter<Arc<App>>,
 }
 
+impl Route {
+    /// Errors that it can answer, those of its access included, each once.
+    pub fn all_errors(&self) -> Vec<ErrorType> {
+        let mut all = self.errors.to_vec();
+        all.extend(self.access.errors().iter().filter(|error| !self.errors.contains(error)));
+        all
+    }
+}
+
+/// The parts of the table, in the order of the reference.
+const PARTS: [&[Route]; 2] = [reactions::ROUTES, node::ROUTES];
+
+const NUMBER: usize = {
+    let (mut number, mut part) = (0, 0);
+    while part < PARTS.len() {
+        number += PARTS[part].len();
+        part += 1;
+    }
+    number
+};
+
+/// The table.
+pub const ROUTES: &[Route] = &{
+    let mut all = [PARTS[0][0]; NUMBER];
+    let (mut at, mut part) = (0, 0);
+    while part < PARTS.len() {
+        let mut row = 0;
+        while row < PARTS[part].len() {
+            all[at] = PARTS[part][row];
+            at += 1;
+            row += 1;
+        }
+        part += 1;
+    }
+    all
+};
+
 const fn query(name: &'static str, description: &'static str) -> Parameter {
     Parameter { name, header: false, description }
 }
 
-const PAGE_PARAMETERS: &[Parameter] = &[
-    query("from", "RFC 3339: only what begins at or after it"),
-    query("to", "RFC 3339: only what begins before it"),
-    query("limit", "items of a page, 1 to 1000, default 100"),
-    query("cursor", "next_cursor of the page before"),
-];
-
-const JOIN_PARAMETERS: &[Parameter] = &[
-    query("epoch", "epoch of the last frame seen, to resume; together with since"),
-    query("since", "seq of the last frame seen, to resume"),
-    query("replay_window", "how many of the newest windows to send first, 0 to 64"),
-    Parameter { name: "Last-Event-ID", header: true, description: "epoch.seq: stands for epoch and since" },
-];
-
-const SUBMIT_ERRORS: &[ErrorType] = &[
-    ErrorType::BodyInvalid,
-    ErrorType::BodyTooLarge,
-    ErrorType::BodyTimeout,
-    ErrorType::TooManyReactions,
-    ErrorType::FieldMissing,
-    ErrorType::FieldInvalid,
-    ErrorType::EmoteUnknown,
-    ErrorType::EmoteNotAllowed,
-    ErrorType::IdOutOfRange,
-    ErrorType::ChannelNotFound,
-    ErrorType::RateLimited,
-    ErrorType::Overloaded,
-    ErrorType::LogFull,
-    ErrorType::LogUnavailable,
-    ErrorType::TooManyIds,
-    ErrorType::Stopping,
-    ErrorType::RoleNotHere,
-];
-
-const QUERY_ERRORS: &[ErrorType] =
-    &[ErrorType::ParameterInvalid, ErrorType::ChannelNotFound, ErrorType::Overloaded, ErrorType::Internal];
-
-const STREAM_ERRORS: &[ErrorType] =
-    &[ErrorType::ParameterInvalid, ErrorType::NodeFull, ErrorType::Stopping, ErrorType::RoleNotHere];
-
-const EVENTS_ERRORS: &[ErrorType] = &[
-    ErrorType::ParameterInvalid,
-    ErrorType::ChannelNotFound,
-    ErrorType::NodeFull,
-    ErrorType::Stopping,
-    ErrorType::RoleNotHere,
-];
-
-/// The table.
-pub const ROUTES: &[Route] = &[
-    Route {
-        method: Method::Post,
-        path: "/v1/channels/{channel}/reactions",
-        access: Access::Anyone,
-        errors: SUBMIT_ERRORS,
-        document: Document {
-            summary: "Send reactions",
-            description: "One object, an array, or one object a line (application/x-ndjson), up to 1000 reactions and \
-                256 KiB. The answer comes when the log has them durably. A repeat of an id is counted once; `duplicates` \
-                is what this node knew of. A single object that is wrong answers 400, in an array each is judged by itself.",
-            parameters: &[],
-            request: Some(ReactionDocument::schema),
-            answer: ("application/json", Some(ReactionsAnswer::schema)),
-        },
-        handler: || post(reactions_elsewhere),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/channels/{channel}/windows",
-        access: Access::Anyone,
-        errors: QUERY_ERRORS,
-        document: Document {
-            summary: "Final windows",
-            description: "In ascending order of seq. Windows without reactions have no item.",
-            parameters: PAGE_PARAMETERS,
-            request: None,
-            answer: ("application/json", Some(WindowPage::schema)),
-        },
-        handler: || get(query::windows),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/channels/{channel}/moments",
-        access: Access::Anyone,
-        errors: QUERY_ERRORS,
-        document: Document {
-            summary: "Moments",
-            description: "In ascending order of seq.",
-            parameters: PAGE_PARAMETERS,
-            request: None,
-            answer: ("application/json", Some(MomentPage::schema)),
-        },
-        handler: || get(query::moments),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/channels/{channel}/stream",
-        access: Access::Anyone,
-        errors: STREAM_ERRORS,
-        document: Document {
-            summary: "Watch and react over a WebSocket",
-            description: "Subprotocol emostream.json.v1. Pulses and windows are newest-wins, moments are never skipped \
-                within the history; what is gone is said in a gap frame. Close codes from 4500 on: do not reconnect; \
-                an unknown channel is closed with 4502.",
-            parameters: JOIN_PARAMETERS,
-            request: None,
-            answer: ("application/json", None),
-        },
-        handler: || get(stream::websocket::upgrade),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/channels/{channel}/events",
-        access: Access::Anyone,
-        errors: EVENTS_ERRORS,
-        document: Document {
-            summary: "Watch over server-sent events",
-            description: "The frames of the WebSocket as events named by their type, with id epoch.seq.",
-            parameters: JOIN_PARAMETERS,
-            request: None,
-            answer: ("text/event-stream", Some(EventStream::schema)),
-        },
-        handler: || get(stream::events::events),
-    },
-    Route {
-        method: Method::Get,
-        path: "/",
-        access: Access::Anyone,
-        errors: &[],
-        document: Document {
-            summary: "The app, or service information",
-            description: "HTML for browsers (Accept: text/html), JSON for programs.",
-            parameters: &[],
-            request: None,
-            answer: ("application/json", Some(page::ServiceInformation::schema)),
-        },
-        handler: || get(page::root),
-    },
-    Route {
-        method: Method::Get,
-        path: "/livez",
-        access: Access::Anyone,
-        errors: &[],
-        document: plain_document("The process answers", "text/plain", None),
-        handler: || get(health::livez),
-    },
-    Route {
-        method: Method::Get,
-        path: "/readyz",
-        access: Access::Anyone,
-        errors: &[],
-        document: plain_document(
-            "Whether traffic may be sent here; 503 while not",
-            "application/json",
-            Some(health::Readiness::schema),
-        ),
-        handler: || get(health::readyz),
-    },
-    Route {
-        method: Method::Get,
-        path: "/health",
-        access: Access::Anyone,
-        errors: &[],
-        document: plain_document(
-            "Health, in a form kept for existing clients",
-            "application/json",
-            Some(health::Health::schema),
-        ),
-        handler: || get(health::health),
-    },
-    Route {
-        method: Method::Get,
-        path: "/metrics",
-        access: Access::Anyone,
-        errors: &[],
-        document: plain_document(
-            "Metrics in the OpenMetrics text format",
-            "application/openmetrics-text",
-            None,
-        ),
-        handler: || get(health::metrics),
-    },
-    Route {
-        method: Method::Get,
-        path: "/openapi.json",
-        access: Access::Anyone,
-        errors: &[],
-        document: plain_document("This document", "application/json", None),
-        handler: || get(openapi::document),
-    },
-    Route {
-        method: Method::Get,
-        path: "/errors/{name}",
-        access: Access::Anyone,
-        errors: &[ErrorType::NotFound],
-        document: plain_document("What an error type means", "text/plain", None),
-        handler: || get(page::error_type),
-    },
-];
-
 const fn plain_document(summary: &'static str, kind: &'static str, answer: Option<SchemaOf>) -> Document {
-    Document { summary, description: "", parameters: &[], request: None, answer: (kind, answer) }
+    Document { summary, description: "", parameters: &[], request: None, status: 200, answer: (kind, answer) }
 }
 
 /// The router of everything. The hot route is answered in front of it where ingest runs.
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        router = match route.access {
-            Access::Anyone => router.route(route.path, (route.handler)()),
-        };
+        let guarded = middleware::from_fn_with_state((app.clone(), route.access), access::guard);
+        let handler = (route.handler)();
+        router = router.route(
+            route.path,
+            match route.access {
+                Access::Anyone => handler,
+                Access::Optional | Access::Role(_) => handler.route_layer(guarded),
+            },
+        );
     }
     router
         .fallback(page::file)
@@ -306,14 +177,6 @@ pub fn router(app: Arc<App>) -> Router {
         })
         .layer(middleware::from_fn(explain_refusals))
         .with_state(app)
-}
-
-/// Reactions for a node without ingest, or in a form of path that the hot route does not read.
-async fn reactions_elsewhere(State(app): State<Arc<App>>, Path(channel): Path<String>) -> Problem {
-    match app.channel(&channel).and_then(|_| app.intake().map(|_| ())) {
-        Ok(()) => Problem::new(ErrorType::NotFound, "expected the channel's name without percent encoding"),
-        Err(problem) => problem,
-    }
 }
 
 /// Requests that the framework refuses by itself (a query string that cannot be read, no upgrade where one is needed)

@@ -4,10 +4,7 @@ use std::{fmt::Write, path::Path};
 
 use emostream::{
     config::Config,
-    http::{
-        problem::ErrorType,
-        routes::{Method, ROUTES},
-    },
+    http::{problem::ErrorType, routes::ROUTES},
     telemetry::{Labelled, Metrics},
 };
 
@@ -44,12 +41,13 @@ fn routes() {
         "{GENERATED}# Routes\n\n`/openapi.json` of a running server has their parameters and bodies.\n\n| | path | who | what | errors |\n|---|---|---|---|---|\n"
     );
     for route in ROUTES {
-        let method = if route.method == Method::Get { "GET" } else { "POST" };
-        let errors: Vec<_> = route.errors.iter().map(|kind| format!("`{}`", kind.name())).collect();
+        let method = route.method.name();
+        let errors: Vec<_> =
+            route.all_errors().into_iter().map(|kind| format!("`{}`", kind.name())).collect();
         let summary = route.document.summary;
         writeln!(
             page,
-            "| {method} | `{}` | {:?} | {summary} | {} |",
+            "| {method} | `{}` | {} | {summary} | {} |",
             route.path,
             route.access,
             errors.join(" ")

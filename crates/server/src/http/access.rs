@@ -1,0 +1,180 @@
+//! Who may call a route: the rule that stands in the table, and the one layer that enforces it.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    app::App,
+    problem::{ErrorType, Problem},
+};
+
+/// What an account may do; each role may do all that the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Watches, under a name.
+    Viewer,
+    /// Looks after what others see.
+    Moderator,
+    /// Owns channels and their settings.
+    Broadcaster,
+    /// Looks after accounts.
+    Admin,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody; a token is not looked at. A viewer without one is signed in as a guest.
+    Anyone,
+    /// Everybody, and who is logged in is told more. A token that is not valid is refused rather than passed over.
+    Optional,
+    /// Who is logged in with at least this role.
+    Role(Role),
+}
+
+impl Role {
+    /// All roles, the lowest first.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Moderator, Self::Broadcaster, Self::Admin];
+
+    /// The role's name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Moderator => "moderator",
+            Self::Broadcaster => "broadcaster",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Anyone => "anyone",
+            Self::Optional => "anyone, more when logged in",
+            Self::Role(role) => role.name(),
+        })
+    }
+}
+
+impl Access {
+    /// Errors that the layer answers on behalf of the route.
+    pub fn errors(self) -> &'static [ErrorType] {
+        const OPTIONAL: &[ErrorType] = &[
+            ErrorType::TokenInvalid,
+            ErrorType::TokenExpired,
+            ErrorType::StoreUnavailable,
+            ErrorType::RoleNotHere,
+        ];
+        const ROLE: &[ErrorType] = &[
+            ErrorType::TokenMissing,
+            ErrorType::TokenInvalid,
+            ErrorType::TokenExpired,
+            ErrorType::Forbidden,
+            ErrorType::StoreUnavailable,
+            ErrorType::RoleNotHere,
+        ];
+        match self {
+            Self::Anyone => &[],
+            Self::Optional => OPTIONAL,
+            Self::Role(_) => ROLE,
+        }
+    }
+}
+
+/// Who called. Handlers take it as an argument, on routes with [`Access::Optional`] as an `Option`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Name of the account.
+    pub username: String,
+    /// Its role now, whatever the token says.
+    pub role: Role,
+}
+
+/// What the layer found out, for the extractors.
+#[derive(Debug, Clone)]
+struct Checked(Option<Caller>);
+
+/// The layer in front of every route that is not for [`Access::Anyone`].
+pub(super) async fn guard(
+    State((app, access)): State<(Arc<App>, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match check(&app, access, request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(Checked(caller));
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn check(app: &App, access: Access, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+    let needed = match access {
+        Access::Anyone => return Ok(None),
+        Access::Optional => None,
+        Access::Role(role) => Some(role),
+    };
+    let Some(token) = bearer(headers)? else {
+        return match needed {
+            None => Ok(None),
+            Some(_) => Err(Problem::new(
+                ErrorType::TokenMissing,
+                "expected the header `Authorization: Bearer` with a token of POST /v1/login",
+            )),
+        };
+    };
+    let caller = app.caller(token).await?;
+    if needed.is_some_and(|needed| caller.role < needed) {
+        let detail = "this needs an account with a higher role";
+        return Err(Problem::new(ErrorType::Forbidden, detail));
+    }
+    Ok(Some(caller))
+}
+
+/// The token of a request, if there is one.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let malformed =
+        || Problem::new(ErrorType::TokenInvalid, "expected one header `Authorization: Bearer TOKEN`");
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(malformed());
+    }
+    Ok(Some(token))
+}
+
+fn unchecked() -> Problem {
+    tracing::error!("a handler asks who called, but its route's access lets anyone in unseen");
+    Problem::new(ErrorType::Internal, "something went wrong here")
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let checked = parts.extensions.get::<Checked>().ok_or_else(unchecked)?;
+        checked.0.clone().ok_or_else(unchecked)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Problem> {
+        let checked = parts.extensions.get::<Checked>().ok_or_else(unchecked)?;
+        Ok(checked.0.clone())
+    }
+}

@@ -1,0 +1,155 @@
+//! Routes of a reaction's path: send, ask for the past, watch.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    routing::{get, post},
+};
+use utoipa::PartialSchema;
+
+use super::{Access, Document, Method, Parameter, Route, query as parameter};
+use crate::http::{
+    app::App,
+    documents::{EventStream, MomentPage, ReactionDocument, ReactionsAnswer, WindowPage},
+    problem::{ErrorType, Problem},
+    query, stream,
+};
+
+const PAGE_PARAMETERS: &[Parameter] = &[
+    parameter("from", "RFC 3339: only what begins at or after it"),
+    parameter("to", "RFC 3339: only what begins before it"),
+    parameter("limit", "items of a page, 1 to 1000, default 100"),
+    parameter("cursor", "next_cursor of the page before"),
+];
+
+const JOIN_PARAMETERS: &[Parameter] = &[
+    parameter("epoch", "epoch of the last frame seen, to resume; together with since"),
+    parameter("since", "seq of the last frame seen, to resume"),
+    parameter("replay_window", "how many of the newest windows to send first, 0 to 64"),
+    Parameter { name: "Last-Event-ID", header: true, description: "epoch.seq: stands for epoch and since" },
+];
+
+const SUBMIT_ERRORS: &[ErrorType] = &[
+    ErrorType::BodyInvalid,
+    ErrorType::BodyTooLarge,
+    ErrorType::BodyTimeout,
+    ErrorType::TooManyReactions,
+    ErrorType::FieldMissing,
+    ErrorType::FieldInvalid,
+    ErrorType::EmoteUnknown,
+    ErrorType::EmoteNotAllowed,
+    ErrorType::IdOutOfRange,
+    ErrorType::ChannelNotFound,
+    ErrorType::RateLimited,
+    ErrorType::Overloaded,
+    ErrorType::LogFull,
+    ErrorType::LogUnavailable,
+    ErrorType::TooManyIds,
+    ErrorType::Stopping,
+    ErrorType::RoleNotHere,
+];
+
+const QUERY_ERRORS: &[ErrorType] =
+    &[ErrorType::ParameterInvalid, ErrorType::ChannelNotFound, ErrorType::Overloaded, ErrorType::Internal];
+
+const STREAM_ERRORS: &[ErrorType] =
+    &[ErrorType::ParameterInvalid, ErrorType::NodeFull, ErrorType::Stopping, ErrorType::RoleNotHere];
+
+const EVENTS_ERRORS: &[ErrorType] = &[
+    ErrorType::ParameterInvalid,
+    ErrorType::ChannelNotFound,
+    ErrorType::NodeFull,
+    ErrorType::Stopping,
+    ErrorType::RoleNotHere,
+];
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Post,
+        path: "/v1/channels/{channel}/reactions",
+        access: Access::Anyone,
+        errors: SUBMIT_ERRORS,
+        document: Document {
+            summary: "Send reactions",
+            description: "One object, an array, or one object a line (application/x-ndjson), up to 1000 reactions and \
+                256 KiB. The answer comes when the log has them durably. A repeat of an id is counted once; `duplicates` \
+                is what this node knew of. A single object that is wrong answers 400, in an array each is judged by itself.",
+            parameters: &[],
+            request: Some(("application/json", ReactionDocument::schema)),
+            status: 200,
+            answer: ("application/json", Some(ReactionsAnswer::schema)),
+        },
+        handler: || post(reactions_elsewhere),
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/channels/{channel}/windows",
+        access: Access::Anyone,
+        errors: QUERY_ERRORS,
+        document: Document {
+            summary: "Final windows",
+            description: "In ascending order of seq. Windows without reactions have no item.",
+            parameters: PAGE_PARAMETERS,
+            request: None,
+            status: 200,
+            answer: ("application/json", Some(WindowPage::schema)),
+        },
+        handler: || get(query::windows),
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/channels/{channel}/moments",
+        access: Access::Anyone,
+        errors: QUERY_ERRORS,
+        document: Document {
+            summary: "Moments",
+            description: "In ascending order of seq.",
+            parameters: PAGE_PARAMETERS,
+            request: None,
+            status: 200,
+            answer: ("application/json", Some(MomentPage::schema)),
+        },
+        handler: || get(query::moments),
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/channels/{channel}/stream",
+        access: Access::Anyone,
+        errors: STREAM_ERRORS,
+        document: Document {
+            summary: "Watch and react over a WebSocket",
+            description: "Subprotocol emostream.json.v1. Pulses and windows are newest-wins, moments are never skipped \
+                within the history; what is gone is said in a gap frame. Close codes from 4500 on: do not reconnect; \
+                an unknown channel is closed with 4502.",
+            parameters: JOIN_PARAMETERS,
+            request: None,
+            status: 101,
+            answer: ("application/json", None),
+        },
+        handler: || get(stream::websocket::upgrade),
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/channels/{channel}/events",
+        access: Access::Anyone,
+        errors: EVENTS_ERRORS,
+        document: Document {
+            summary: "Watch over server-sent events",
+            description: "The frames of the WebSocket as events named by their type, with id epoch.seq.",
+            parameters: JOIN_PARAMETERS,
+            request: None,
+            status: 200,
+            answer: ("text/event-stream", Some(EventStream::schema)),
+        },
+        handler: || get(stream::events::events),
+    },
+];
+
+/// Reactions for a node without ingest, or in a form of path that the hot route does not read.
+async fn reactions_elsewhere(State(app): State<Arc<App>>, Path(channel): Path<String>) -> Problem {
+    match app.channel(&channel).and_then(|_| app.intake().map(|_| ())) {
+        Ok(()) => Problem::new(ErrorType::NotFound, "expected the channel's name without percent encoding"),
+        Err(problem) => problem,
+    }
+}
