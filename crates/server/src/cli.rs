@@ -1,10 +1,15 @@
 //! The command line: what users type, and the exit codes that they get.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Layers, load};
+use crate::config::{Config, ConfigError, Layers, Preset, load, with_dotenv};
 
 mod check_config;
 mod log;
@@ -29,6 +34,7 @@ const AFTER_HELP: &str = "\
 Examples:
   emostream serve                                    the whole system on http://127.0.0.1:8080
   emostream simulate match                           a crowd for it
+  emostream serve --preset emote-bursts              with the ports and defaults of system A
   emostream serve --set log.durability=os --listen 0.0.0.0:80
   emostream log cat --topic emote-output             windows, moments and settings as JSON lines
 
@@ -47,12 +53,16 @@ enum Command {
     Simulate(Box<emostream_simulator::SimulateArgs>),
 }
 
-/// Where configuration comes from. Later wins: file, environment (EMOSTREAM__SECTION__KEY), flags in this order.
+/// Where configuration comes from. Later wins: preset, file, environment (the source systems' variables, then
+/// EMOSTREAM__SECTION__KEY; both also from a file .env here), flags in this order.
 #[derive(Debug, Clone, Args)]
 struct ConfigArgs {
     /// TOML file with configuration.
     #[arg(long, value_name = "FILE", env = "EMOSTREAM_CONFIG")]
     config: Option<PathBuf>,
+    /// Topics, ports and defaults of one source system; all else that is configured wins over it.
+    #[arg(long, value_name = "NAME")]
+    preset: Option<Preset>,
     /// Directory for the log, snapshots and keys [default: data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -77,6 +87,9 @@ impl ConfigArgs {
             };
             set.push((key.trim().to_owned(), value.trim().to_owned()));
         }
+        if let Some(preset) = self.preset {
+            set.push(("preset".to_owned(), format!("{:?}", preset.name())));
+        }
         let array = |items: Vec<String>| serde_json::to_string(&items).unwrap_or_default();
         if let Some(dir) = &self.data_dir {
             set.push(("data_dir".to_owned(), format!("{:?}", dir.display().to_string())));
@@ -87,7 +100,11 @@ impl ConfigArgs {
         if !self.roles.is_empty() {
             set.push(("roles".to_owned(), array(self.roles.clone())));
         }
-        load(&Layers { file: self.config.clone(), environment: std::env::vars().collect(), set })
+        // A variable that is no text is none of ours.
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let environment = with_dotenv(Path::new(".env"), std::env::vars_os().filter_map(text).collect())?;
+        load(&Layers { file: self.config.clone(), environment, set })
     }
 }
 

@@ -1,16 +1,23 @@
-//! Configuration: defaults, then a file, then the environment, then `--set`; each section validates itself.
+//! Configuration: defaults, then a preset, a file, the environment, `--set`; each section validates itself.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 mod channels;
+mod compat;
+mod dotenv;
 mod layers;
 mod path;
+mod preset;
+mod variables;
 
 pub use channels::ChannelConfig;
+pub use compat::{BridgeSource, CompatConfig, KafkaConfig, TopicsConfig, WebSocketBridgeConfig};
+pub use dotenv::with_dotenv;
 pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
+pub use preset::Preset;
 
 /// A part of the reaction's path that a node can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,6 +61,9 @@ impl Role {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The source system whose defaults a bare start takes over; its layer lies below all others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
     /// Addresses that serve the whole HTTP surface. Empty: 127.0.0.1:8080, and 127.0.0.1:3001 if it is free.
     pub listen: Vec<SocketAddr>,
     /// Where the log, the snapshots and the keys are.
@@ -70,6 +80,14 @@ pub struct Config {
     pub edge: EdgeConfig,
     /// Limits of all HTTP connections.
     pub http: HttpConfig,
+    /// The source systems' endpoints.
+    pub compat: CompatConfig,
+    /// System A's WebSocket.
+    pub websocket_bridge: WebSocketBridgeConfig,
+    /// Names of other people's topics on Kafka.
+    pub topics: TopicsConfig,
+    /// The broker.
+    pub kafka: KafkaConfig,
     /// The channels that exist.
     pub channels: Vec<ChannelConfig>,
 }
@@ -77,6 +95,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            preset: None,
             listen: Vec::new(),
             data_dir: PathBuf::from("data"),
             roles: Vec::new(),
@@ -85,6 +104,10 @@ impl Default for Config {
             ingest: IngestConfig::default(),
             edge: EdgeConfig::default(),
             http: HttpConfig::default(),
+            compat: CompatConfig::default(),
+            websocket_bridge: WebSocketBridgeConfig::default(),
+            topics: TopicsConfig::default(),
+            kafka: KafkaConfig::default(),
             channels: vec![ChannelConfig::default()],
         }
     }
@@ -117,7 +140,15 @@ impl Config {
         self.ingest.validate(&mut findings);
         self.edge.validate(&mut findings);
         self.http.validate(&mut findings);
+        self.compat.validate(&mut findings);
+        self.topics.validate(&mut findings);
+        self.kafka.validate(&mut findings);
         channels::validate(&self.channels, &mut findings);
+        findings.expect(
+            self.log.kind == LogKind::Kafka || self.kafka.bootstrap_servers.is_empty(),
+            "kafka.bootstrap_servers",
+            "log.kind = \"kafka\" beside it",
+        );
         if findings.0.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(findings.0)) }
     }
 }

@@ -64,7 +64,7 @@ impl Node {
             let text = "log.kind: this build has no Kafka; expected \"embedded\"";
             return Err(StartError::Configuration(text.into()));
         }
-        let listeners = listen::all(&config.listen).await?;
+        let listeners = listen::all(&config).await?;
         let clock = Arc::new(SteadyClock::new(Arc::new(SystemClock)));
         let log = Arc::new(storage::open(&config, clock.clone())?);
         clock.not_before(storage::newest_append_ms(&log)?);

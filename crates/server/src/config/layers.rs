@@ -1,10 +1,10 @@
-//! Where configuration comes from, later layers over earlier ones: defaults, file, environment, command line.
+//! Where configuration comes from, later layers over earlier ones: defaults, preset, file, environment, command line.
 
 use std::path::{Path, PathBuf};
 
 use config::{Environment, File, FileFormat};
 
-use super::Config;
+use super::{Config, preset::Preset, variables};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum ConfigError {
 pub struct Layers {
     /// `--config FILE`.
     pub file: Option<PathBuf>,
-    /// Variables `EMOSTREAM__SECTION__KEY`.
+    /// Variables `EMOSTREAM__SECTION__KEY`, and below them the source systems' own.
     pub environment: Vec<(String, String)>,
     /// `--set key=value`, and the flags that stand for a key.
     pub set: Vec<(String, String)>,
@@ -30,10 +30,27 @@ pub struct Layers {
 
 /// Loads and validates the effective configuration.
 pub fn load(layers: &Layers) -> Result<Config, ConfigError> {
-    let unreadable = |error: config::ConfigError| ConfigError::Unreadable(error.to_string());
+    let written = written(layers)?;
+    let mut builder = config::Config::builder();
+    // Any layer may name the preset, which lies below all of them.
+    if let Ok(name) = written.get_string("preset") {
+        let preset = Preset::try_from(name).map_err(ConfigError::Unreadable)?;
+        builder = builder.add_source(File::from_str(preset.layer(), FileFormat::Toml));
+    }
+    let whole = builder.add_source(written).build().map_err(unreadable)?;
+    let config: Config = whole.try_deserialize().map_err(unreadable)?;
+    config.validate()?;
+    Ok(config)
+}
+
+/// What users have written: all layers but the preset's.
+fn written(layers: &Layers) -> Result<config::Config, ConfigError> {
     let mut builder = config::Config::builder();
     if let Some(file) = &layers.file {
         builder = builder.add_source(File::from_str(&read(file)?, FileFormat::Toml));
+    }
+    for (key, value) in variables::keys(&layers.environment)? {
+        builder = builder.add_source(File::from_str(&as_toml(key, &value)?, FileFormat::Toml));
     }
     let environment = layers.environment.iter().filter(|(name, _)| name.starts_with("EMOSTREAM__")).cloned();
     builder = builder.add_source(
@@ -46,9 +63,11 @@ pub fn load(layers: &Layers) -> Result<Config, ConfigError> {
     for (key, value) in &layers.set {
         builder = builder.add_source(File::from_str(&as_toml(key, value)?, FileFormat::Toml));
     }
-    let config: Config = builder.build().map_err(unreadable)?.try_deserialize().map_err(unreadable)?;
-    config.validate()?;
-    Ok(config)
+    builder.build().map_err(unreadable)
+}
+
+fn unreadable(error: config::ConfigError) -> ConfigError {
+    ConfigError::Unreadable(error.to_string())
 }
 
 fn read(file: &Path) -> Result<String, ConfigError> {
@@ -84,7 +103,7 @@ fn as_toml(key: &str, value: &str) -> Result<String, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::{Layers, load};
-    use crate::config::Durability;
+    use crate::config::{Durability, Preset};
 
     fn layers(set: &[(&str, &str)], environment: &[(&str, &str)]) -> Layers {
         let own =
@@ -104,6 +123,27 @@ mod tests {
     }
 
     #[test]
+    fn a_preset_lies_below_what_is_written() {
+        let of =
+            |set: &[(&str, &str)], environment: &[(&str, &str)]| load(&layers(set, environment)).unwrap();
+        for preset in Preset::ALL {
+            let config = of(&[("preset", preset.name())], &[]);
+            assert_eq!(config.preset, Some(preset));
+            assert!(!config.listen.is_empty(), "the ports of {preset:?} are required");
+        }
+        let preset = ("EMOSTREAM__PRESET", "emoji-api");
+        let config = of(&[], &[preset]);
+        assert_eq!((config.topics.raw.as_str(), config.compat.console), ("emoji_reactions", true));
+        let listen = ("listen", "[\"127.0.0.1:0\"]");
+        let config = of(&[listen, ("compat.console", "false")], &[preset, ("EMOJI_TOPIC", "taps")]);
+        assert_eq!((config.topics.raw.as_str(), config.compat.console), ("taps", false));
+        assert_eq!(config.listen[0].port(), 0);
+        // The more specific name wins.
+        let both = [("EMOJI_TOPIC", "taps"), ("EMOSTREAM__TOPICS__RAW", "raw")];
+        assert_eq!(of(&[], &both).topics.raw, "raw");
+    }
+
+    #[test]
     fn every_error_names_its_key() {
         for (key, value, expected) in [
             ("log.partitions", "0", "log.partitions"),
@@ -111,6 +151,11 @@ mod tests {
             ("log.durability", "maybe", "expected fsync or os, got \"maybe\""),
             ("log.kind", "paper", "expected embedded or kafka"),
             ("roles", "[\"bartender\"]", "expected one of ingest, aggregate, edge"),
+            ("preset", "jazz", "preset: expected one of emote-bursts, "),
+            ("websocket_bridge.source", "all", "expected moments or raw"),
+            ("topics.raw", "a b", "topics.raw"),
+            ("kafka.flush_ms", "0", "kafka.flush_ms"),
+            ("compat.channel", "a b", "compat.channel"),
             ("nonsense", "1", "nonsense"),
             ("log.nonsense", "1", "nonsense"),
             ("channels", "[{name=\"a b\"}]", "channels[0].name"),

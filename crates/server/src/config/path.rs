@@ -85,6 +85,11 @@ impl Default for LogConfig {
 
 impl LogConfig {
     pub(super) fn validate(&self, findings: &mut Findings) {
+        findings.expect(
+            self.kind == LogKind::Embedded,
+            "log.kind",
+            "embedded: this build has no Kafka, which KAFKA_BOOTSTRAP_SERVERS or kafka.bootstrap_servers asks for",
+        );
         findings.expect((1..=1024).contains(&self.partitions), "log.partitions", "a number from 1 to 1024");
         findings.expect(
             (1 << 20..=1 << 30).contains(&self.segment_bytes),

@@ -1,30 +1,44 @@
 //! Binds the addresses that a node serves.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 
+use super::StartError;
+use crate::config::{Config, Preset};
+
 /// Where a node listens unless told otherwise.
-const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// System A's port, served as well when it is free.
-const LISTEN_ALSO: &str = "127.0.0.1:3001";
+const LISTEN_ALSO: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3001);
 
-/// Binds all addresses. Of the defaults, only the first must be free.
-pub(super) async fn all(configured: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+/// Binds all addresses. Of the defaults, only the first must be free; a preset's must all be, because its clients know
+/// no others.
+pub(super) async fn all(config: &Config) -> Result<Vec<TcpListener>, StartError> {
     let mut listeners = Vec::new();
-    for address in configured {
-        listeners.push(bind(*address).await?);
+    for address in &config.listen {
+        listeners.push(bind(*address).await.map_err(|error| failed(error, config.preset))?);
     }
-    if configured.is_empty() {
-        listeners.push(bind(LISTEN_DEFAULT.parse()?).await?);
-        match bind(LISTEN_ALSO.parse()?).await {
+    if config.listen.is_empty() {
+        listeners.push(bind(LISTEN_DEFAULT).await?);
+        match bind(LISTEN_ALSO).await {
             Ok(listener) => listeners.push(listener),
             Err(error) => tracing::warn!("{error:#}; going on without this second port"),
         }
     }
     Ok(listeners)
+}
+
+fn failed(error: anyhow::Error, preset: Option<Preset>) -> StartError {
+    match preset {
+        Some(preset) => StartError::Configuration(format!(
+            "{error:#}; preset {} needs its ports: free it, or give other addresses with --listen",
+            preset.name()
+        )),
+        None => StartError::Failed(error),
+    }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

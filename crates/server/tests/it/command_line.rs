@@ -28,16 +28,19 @@ fn code(output: &Output) -> i32 {
 fn check_config_prints_what_is_in_force() {
     let output = run(&["check-config", "--set", "log.partitions=4", "--listen", "127.0.0.1:9000"]);
     assert_eq!((code(&output), text(&output.stderr)), (0, ""), "{output:?}");
-    let config: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let config: Value = toml::from_str(text(&output.stdout)).unwrap();
     assert_eq!(config["log"]["partitions"], 4);
     assert_eq!(config["listen"], json!(["127.0.0.1:9000"]));
     assert_eq!(config["windows"]["window_ms"], 2000);
     // What is printed can be given back.
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("emostream.toml");
+    fs::write(&file, &output.stdout).unwrap();
+    let again = run(&["check-config", "--config", file.to_str().unwrap()]);
+    assert_eq!((code(&again), text(&again.stdout)), (0, text(&output.stdout)), "{again:?}");
     fs::write(&file, "[log]\npartitions = 4\n[windows]\nwindow_ms = 5000\n").unwrap();
     let output = run(&["check-config", "--config", file.to_str().unwrap(), "--set", "log.partitions=2"]);
-    let config: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let config: Value = toml::from_str(text(&output.stdout)).unwrap();
     assert_eq!((&config["log"]["partitions"], &config["windows"]["window_ms"]), (&json!(2), &json!(5000)));
 }
 

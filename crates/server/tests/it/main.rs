@@ -6,6 +6,7 @@
 )]
 
 mod command_line;
+mod compat;
 mod crash;
 mod disk;
 mod full_log;

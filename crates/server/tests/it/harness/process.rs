@@ -23,7 +23,14 @@ pub(crate) fn command() -> Command {
 
 fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
-        let settings = ["EMOSTREAM_", "RUST_LOG"];
+        let settings = [
+            "EMOSTREAM_",
+            "RUST_LOG",
+            "KAFKA_BOOTSTRAP_SERVERS",
+            "EMOJI_TOPIC",
+            "BUFFER_FLUSH_INTERVAL",
+            "CLUSTER_TOPIC",
+        ];
         if settings.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
