@@ -8,9 +8,9 @@ use crate::{
     input::{ReactionInput, Rejection, RejectionKind, Text},
     limits::EMOTES_PER_FRAME_MAX,
     palette::Palette,
-    position::Epoch,
-    row::{EmoteCount, MomentRow, SettingsRow, WindowRow},
-    settings::ChannelSettings,
+    position::{Epoch, Position},
+    row::{EmoteCount, MomentRow, WindowRow},
+    settings::{MomentRule, SettingsDocument},
     time,
 };
 
@@ -295,23 +295,36 @@ pub fn encode_moment_item(row: &MomentRow, emotes: &Emotes) -> Vec<u8> {
 }
 
 /// Encodes settings for viewers.
-pub fn encode_settings(row: &SettingsRow, epoch: Epoch) -> Bytes {
+pub fn encode_settings(
+    channel: &str,
+    position: Position,
+    version: u64,
+    settings: &SettingsDocument,
+) -> Bytes {
     #[derive(Serialize)]
     struct Json<'a> {
         r#type: &'static str,
         channel: &'a str,
         epoch: String,
         seq: u64,
-        #[serde(flatten)]
-        settings: &'a ChannelSettings,
+        version: u64,
+        rule: &'a MomentRule,
+        allowed_emotes: &'a Option<Vec<String>>,
+        palette: &'a [String],
+        palette_version: u32,
+        custom_emotes: &'a [String],
     }
-    let settings = &row.change.settings;
     encode(&Json {
         r#type: "settings",
-        channel: &row.change.channel,
-        epoch: epoch.to_string(),
-        seq: row.seq,
-        settings,
+        channel,
+        epoch: position.epoch.to_string(),
+        seq: position.seq,
+        version,
+        rule: &settings.rule,
+        allowed_emotes: &settings.allowed_emotes,
+        palette: &settings.palette.featured,
+        palette_version: settings.palette.version,
+        custom_emotes: &settings.palette.custom_emotes,
     })
 }
 

@@ -89,6 +89,8 @@ pub enum RejectionKind {
     EmoteNotAllowed,
     /// The id's time is too far from the server's.
     IdOutOfRange,
+    /// The event is over.
+    ChannelClosed,
 }
 
 impl RejectionKind {
@@ -102,6 +104,7 @@ impl RejectionKind {
             Self::EmoteUnknown => "emote-unknown",
             Self::EmoteNotAllowed => "emote-not-allowed",
             Self::IdOutOfRange => "id-out-of-range",
+            Self::ChannelClosed => "channel-closed",
         }
     }
 }

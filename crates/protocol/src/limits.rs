@@ -49,10 +49,20 @@ pub const MOMENTS_PER_INSTANT_MAX: usize = 200;
 /// Emotes that a palette offers as buttons.
 pub const PALETTE_FEATURED_MAX: usize = 64;
 
+/// Channels of one node. Each costs the memory of its newest frames; a cluster holds more by having more nodes.
+pub const CHANNELS_MAX: usize = 1_024;
+
+/// Emoji that a palette names as accepted; there are about 1,900 without skin tones.
+pub const ACCEPTED_EMOTES_MAX: usize = 2_048;
+
+/// Emotes of a channel's own.
+pub const CUSTOM_EMOTES_PER_CHANNEL_MAX: usize = 256;
+
 /// Emotes that a pulse or window frame names, most frequent first; the rest are one number. One sender who uses every emoji
 /// would else cost each viewer 40 KB a frame.
 pub const EMOTES_PER_FRAME_MAX: usize = 48;
 
+const _: () = assert!(CHANNELS_MAX <= CHANNELS_PER_RECORD_MAX, "a record can name every channel of a node");
 const _: () = assert!(REACTIONS_PER_REQUEST_MAX <= REACTIONS_PER_RECORD_MAX);
 const _: () = assert!(MOMENTS_PER_INSTANT_MAX < 254);
 const _: () = assert!(

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::emote::Emotes;
 
+pub mod document;
 pub mod rule;
 
+pub use document::{PaletteDocument, SettingsDocument, SettingsInput};
 pub use rule::{FullRule, MomentRule, PlainRule, RulePreset};
 
 /// Longest settings document, as JSON, in bytes.

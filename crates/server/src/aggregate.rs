@@ -2,7 +2,7 @@
 //!
 //! [`runner`] is the thread that counts; its logic is `emostream-moments`, pure. [`output`] writes rows and snapshots in
 //! order, [`snapshot`] is their file, [`restore`] brings a restarted node back to where it was. [`ticks`] move time on,
-//! [`settings`] writes the configured ones, [`damage`] says what becomes of a record that cannot be decoded.
+//! [`damage`] says what becomes of a record that cannot be decoded.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -20,7 +20,6 @@ mod damage;
 mod output;
 mod restore;
 mod runner;
-mod settings;
 mod snapshot;
 mod ticks;
 
@@ -44,7 +43,7 @@ pub struct Components {
     pub snapshot_dir: PathBuf,
     /// Known emotes.
     pub emotes: Arc<Emotes>,
-    /// Channels with the settings that the configuration wants.
+    /// The channels that exist: pulses are for them.
     pub channels: Arc<Channels>,
     /// Where pulses go.
     pub pulses: Arc<PulsePath>,

@@ -1,6 +1,6 @@
 //! Edge: the newest state of each channel in memory, each frame encoded once, the same bytes for every viewer.
 //!
-//! [`follower`] reads the output log and [`beat`] the pulse path into [`hub`]; [`session`] decides what one viewer is
+//! [`follower`] reads the output log, [`beat`] the pulse path and [`announce`] the directory into [`hub`]; [`session`] decides what one viewer is
 //! sent, with no socket inside. Sockets are in `http::stream`.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use crate::{
     channels::Channels, config::EdgeConfig, pulse_path::PulsePath, tasks::Tasks, telemetry::Metrics,
 };
 
+mod announce;
 mod beat;
 mod follower;
 pub mod hub;
@@ -56,9 +57,11 @@ pub struct Edge {
 /// Starts an edge; returns at once, [`Hub::is_caught_up`] tells when recent rows are loaded.
 pub fn start(config: &EdgeConfig, components: &Components, tasks: &Tasks) -> anyhow::Result<Arc<Edge>> {
     let epoch = Epoch(components.log.generation().id);
-    let hub = Arc::new(Hub::new(&components.channels, config.moments_history));
+    let hub = Arc::new(Hub::new(config.moments_history));
     follower::start(components.clone(), hub.clone(), epoch, tasks)?;
     tasks.spawn_essential("edge beat", beat::run(components.clone(), hub.clone(), epoch, tasks.stop.clone()));
+    let announcing = announce::run(components.clone(), hub.clone(), epoch, tasks.stop.clone());
+    tasks.spawn_essential("edge settings", announcing);
     let facts = session::Facts {
         epoch,
         pulse_ms: components.pulse_ms,

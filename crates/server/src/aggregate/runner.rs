@@ -19,7 +19,6 @@ use super::{
     Components, damage,
     output::{Item, Items},
     restore::{Restored, Written},
-    settings::ConfiguredSettings,
     snapshot::Place,
     ticks::{self, Ticker},
 };
@@ -50,7 +49,6 @@ pub(super) struct Runner {
     counted_since_snapshot: bool,
     /// Where replays for ids begin after the last two snapshots, the older first.
     restore_places: [Vec<Offset>; 2],
-    settings: ConfiguredSettings,
 }
 
 /// Where one raw partition is read.
@@ -96,7 +94,6 @@ impl Runner {
             stop,
             counted_since_snapshot: false,
             restore_places: [restore_of(restored.stored.older), restore_of(restored.stored.current)],
-            settings: ConfiguredSettings::default(),
         })
     }
 
@@ -114,8 +111,6 @@ impl Runner {
             if stopping {
                 return self.snapshot();
             }
-            let partitions = u32::try_from(self.partitions.len())?;
-            self.settings.apply(&self.components, &self.aggregate, partitions, &self.tasks);
             self.tick();
             runtime.block_on(self.wait());
         }
@@ -188,8 +183,9 @@ impl Runner {
 
     fn forward_pulses(&self) {
         for pulse in &self.found.pulses {
+            // A channel that does not exist here is ignored: nobody watches it.
             if let Some(channel) = self.components.channels.get(&pulse.channel) {
-                self.components.pulses.add(channel.index, pulse.emote, pulse.count.into());
+                self.components.pulses.add(&channel, pulse.emote, pulse.count.into());
             }
         }
     }

@@ -13,11 +13,12 @@ use emostream_protocol::{
     ChannelName, Emotes, ReactionId,
     record::{BatchBuilder, NewReaction},
     row::Row,
+    settings::SettingsDocument,
 };
 use tokio::runtime::Handle;
 
 use super::{Components, Handles, start};
-use crate::{channels::Channels, config::ChannelConfig, pulse_path::PulsePath, tasks::Tasks};
+use crate::{channels::{Channels, Published}, tasks::Tasks};
 
 mod full;
 mod unreadable;
@@ -70,7 +71,9 @@ impl Rig {
         };
         let log = Arc::new(EmbeddedLog::open(&config).unwrap().0);
         let emotes = Arc::new(Emotes::new());
-        let channels = Arc::new(Channels::from_config(&[ChannelConfig::default()], &emotes).unwrap());
+        let channels = Arc::<Channels>::default();
+        let published = Published::new(1, SettingsDocument::default(), false, &emotes).unwrap();
+        channels.publish(&ChannelName::new("main").unwrap(), published).unwrap();
         let components = Components {
             log: log.clone(),
             raw_topic: "raw".into(),
@@ -79,7 +82,7 @@ impl Rig {
             parameters: StreamParameters::new(2_000, 500, HORIZON_MS as u32).unwrap(),
             snapshot_dir: self.snapshots(),
             emotes,
-            pulses: Arc::new(PulsePath::new(&channels)),
+            pulses: Arc::default(),
             channels,
             pressure: Arc::default(),
             metrics: Arc::default(),

@@ -159,7 +159,7 @@ mod tests {
             ("nonsense", "1", "nonsense"),
             ("log.nonsense", "1", "nonsense"),
             ("channels", "[{name=\"a b\"}]", "channels[0].name"),
-            ("channels", "[{threshold=0.0}]", "rule.threshold"),
+            ("channels", "[{threshold=0.0}]", "channels[0].threshold"),
             ("channels", "[{palette=[\"zz\"]}]", "channels[0].palette"),
             ("a b", "1", "--set a b"),
         ] {

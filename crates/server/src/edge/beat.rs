@@ -20,12 +20,12 @@ pub(super) async fn run(
     let pulse_ms = i64::from(components.pulse_ms);
     while stop.run_until_cancelled(beat.tick()).await.is_some() {
         let start_ms = components.clock.now_ms() - pulse_ms;
-        for channel in components.channels.iter() {
-            let counts = components.pulses.take(channel.index);
+        for channel in components.channels.all() {
+            let counts = components.pulses.take(&channel);
             if counts.is_empty() {
                 continue;
             }
-            hub.update(channel, |view| {
+            hub.update(&channel, |view| {
                 let pulse = Pulse { channel: &channel.name, epoch, seq: view.seq, start_ms, counts: &counts };
                 let json = pulse.encode(&components.emotes, |count| ScaleDown::Logarithmic.shown(count));
                 view.with_pulse(Frame::new("pulse", view.position(epoch), &json))

@@ -44,8 +44,8 @@ impl Follower {
         let mut at = log.offset_at(output, from_ms)?;
         if at > 0 {
             // A row's event time is never after its append: all rows from this instant on are read.
-            for channel in self.components.channels.iter() {
-                self.hub.update(channel, |view| super::view::View {
+            for channel in self.components.channels.all() {
+                self.hub.update(&channel, |view| super::view::View {
                     floor: sequence::at(from_ms),
                     ..view.clone()
                 });
@@ -80,7 +80,7 @@ impl Follower {
         let seq = row.seq();
         let position = Position { epoch: self.epoch, seq };
         let shown = |count| ScaleDown::Logarithmic.shown(count);
-        self.hub.update(channel, |view| {
+        self.hub.update(&channel, |view| {
             // Of repeated rows the first wins.
             let is_repeat = seq <= view.seq;
             match &row {
@@ -93,10 +93,8 @@ impl Follower {
                     let json = frame::encode_moment(row, self.epoch, emotes);
                     view.with_moment(seq, Frame::new("moment", position, &json), self.hub.moments_history())
                 }
-                Row::Settings(row) => {
-                    let json = frame::encode_settings(row, self.epoch);
-                    view.with_settings(seq, Frame::new("settings", position, &json))
-                }
+                // Viewers learned of them when they were published.
+                Row::Settings(_) => view.with_row(seq),
             }
         });
     }

@@ -2,21 +2,31 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use tokio::sync::watch;
 
 use super::view::View;
-use crate::channels::{Channel, Channels};
+use crate::channels::{Channel, PerChannel};
 
 /// Views of all channels of a node.
 #[derive(Debug)]
 pub struct Hub {
-    views: Vec<watch::Sender<Arc<View>>>,
+    views: PerChannel<Newest>,
     moments_history: usize,
     viewers: AtomicUsize,
-    caught_up: AtomicBool,
+    caught_up: watch::Sender<bool>,
+}
+
+/// A channel's newest view, and those who wait for the next.
+#[derive(Debug)]
+struct Newest(watch::Sender<Arc<View>>);
+
+impl Default for Newest {
+    fn default() -> Self {
+        Self(watch::Sender::new(Arc::default()))
+    }
 }
 
 /// A viewer's place; freed on drop.
@@ -31,23 +41,23 @@ impl Drop for Seat {
 
 impl Hub {
     /// Empty views.
-    pub fn new(channels: &Channels, moments_history: usize) -> Self {
+    pub fn new(moments_history: usize) -> Self {
         Self {
-            views: channels.iter().map(|_| watch::Sender::new(Arc::default())).collect(),
+            views: PerChannel::default(),
             moments_history,
             viewers: AtomicUsize::new(0),
-            caught_up: AtomicBool::new(false),
+            caught_up: watch::Sender::new(false),
         }
     }
 
     /// Follows a channel's view.
     pub fn follow(&self, channel: &Channel) -> watch::Receiver<Arc<View>> {
-        self.views[channel.index as usize].subscribe()
+        self.views.of(channel).0.subscribe()
     }
 
     /// Replaces a channel's view.
     pub fn update(&self, channel: &Channel, change: impl FnOnce(&View) -> View) {
-        self.views[channel.index as usize].send_modify(|view| *view = Arc::new(change(view)));
+        self.views.of(channel).0.send_modify(|view| *view = Arc::new(change(view)));
     }
 
     /// Length of the history of moments.
@@ -69,10 +79,17 @@ impl Hub {
 
     /// Whether the rows that were in the log at the start are loaded.
     pub fn is_caught_up(&self) -> bool {
-        self.caught_up.load(Ordering::Acquire)
+        *self.caught_up.borrow()
+    }
+
+    /// Returns once they are.
+    pub async fn caught_up(&self) {
+        // The sender is in `self`: it cannot be gone.
+        let mut caught_up = self.caught_up.subscribe();
+        drop(caught_up.wait_for(|caught_up| *caught_up).await);
     }
 
     pub(super) fn set_caught_up(&self) {
-        self.caught_up.store(true, Ordering::Release);
+        self.caught_up.send_if_modified(|caught_up| !std::mem::replace(caught_up, true));
     }
 }

@@ -49,6 +49,7 @@ pub struct Session {
     pulse: u64,
     window: u64,
     moment: u64,
+    /// Number of the settings seen last.
     settings: u64,
     bad_messages: u32,
 }
@@ -82,7 +83,7 @@ impl Session {
             server_time_ms: now_ms,
             pulse_ms: facts.pulse_ms,
             window_ms: facts.window_ms,
-            palette: &channel.palette,
+            palette: &channel.published().palette,
         };
         let since = join.resume.map(|resume| if resume.epoch == facts.epoch { resume.seq } else { 0 });
         // Without a gap to speak of, the first frame's position is where the viewer was: a connection that breaks off
@@ -112,14 +113,14 @@ impl Session {
     /// First frames after `hello`: settings, windows and missed moments in sequence, so that a connection that breaks off
     /// in between can be resumed from the newest one received.
     fn catch_up(&mut self, view: &View, out: &mut Vec<Frame>) {
-        let settings = view.settings.iter();
+        let settings = view.settings.iter().map(|(_, settings)| settings);
         let windows = view.windows.iter().filter(|window| window.seq > self.window);
         let moments = view.moments.iter().filter(|moment| moment.seq > self.moment);
         let mut rows: Vec<_> = windows.chain(moments).chain(settings).collect();
         rows.sort_by_key(|row| row.seq);
         out.extend(rows.into_iter().map(|row| row.frame.clone()));
         self.window = view.windows.back().map_or(self.window, |window| window.seq);
-        self.settings = view.settings.as_ref().map_or(0, |settings| settings.seq);
+        self.settings = view.settings.as_ref().map_or(0, |(number, _)| *number);
         self.moment = self.moment.max(view.seq);
     }
 
@@ -134,7 +135,8 @@ impl Session {
         }
         let first = view.moments.partition_point(|moment| moment.seq <= self.moment);
         let moments = view.moments.iter().skip(first);
-        let settings = view.settings.iter().filter(|settings| settings.seq > self.settings);
+        // After the moments of the same sequence, which they repeat.
+        let settings = view.settings.iter().filter(|(number, _)| *number > self.settings).map(|(_, frame)| frame);
         let windows = view.windows.back().into_iter().filter(|window| window.seq > self.window);
         let mut rows: Vec<&Sequenced> = moments.chain(settings).chain(windows).collect();
         rows.sort_by_key(|row| row.seq);
@@ -149,7 +151,7 @@ impl Session {
         }
         out.extend(rows.map(|(_, frame)| frame.clone()));
         self.moment = self.moment.max(view.seq);
-        self.settings = view.settings.as_ref().map_or(self.settings, |settings| settings.seq);
+        self.settings = view.settings.as_ref().map_or(self.settings, |(number, _)| *number);
         self.window = view.windows.back().map_or(self.window, |window| window.seq);
     }
 
@@ -160,7 +162,9 @@ impl Session {
         }
         let (id, rejection) = match ViewerMessage::parse(text) {
             Ok(ViewerMessage::React(input)) => {
-                let checked = input.validate(&self.channel.palette, &self.facts.emotes, now_ms, rand::random);
+                let checked = self.channel.accepting().and_then(|published| {
+                    input.validate(&published.palette, &self.facts.emotes, now_ms, rand::random)
+                });
                 match checked {
                     Ok(reaction) => {
                         // A connection is one person: whoever the message names, the session's user reacts.

@@ -36,8 +36,8 @@ pub struct View {
     pub floor: u64,
     /// Newest pulse, with the sequence it repeats, and its number, which ascends.
     pub pulse: Option<(u64, Sequenced)>,
-    /// Newest settings.
-    pub settings: Option<Sequenced>,
+    /// Newest settings, with the sequence they repeat, and their number, which ascends.
+    pub settings: Option<(u64, Sequenced)>,
     /// Recent windows, oldest first.
     pub windows: Arc<VecDeque<Sequenced>>,
     /// Recent moments, oldest first.
@@ -70,9 +70,16 @@ impl View {
         Self { seq: self.seq.max(seq), floor, moments: Arc::new(moments), ..self.clone() }
     }
 
-    /// A view after a change of settings.
-    pub fn with_settings(&self, seq: u64, frame: Frame) -> Self {
-        Self { seq: self.seq.max(seq), settings: Some(Sequenced { seq, frame }), ..self.clone() }
+    /// A view with settings that were just published. They come before their row, which says from which window on moments
+    /// are judged by them, and repeat the newest sequence.
+    pub fn with_settings(&self, frame: Frame) -> Self {
+        let number = self.settings.as_ref().map_or(0, |(number, _)| *number) + 1;
+        Self { settings: Some((number, Sequenced { seq: self.seq, frame })), ..self.clone() }
+    }
+
+    /// A view after a row that viewers are not shown.
+    pub fn with_row(&self, seq: u64) -> Self {
+        Self { seq: self.seq.max(seq), ..self.clone() }
     }
 
     /// A view with the next pulse.

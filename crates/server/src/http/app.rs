@@ -121,7 +121,7 @@ impl App {
 
     /// Finds a channel.
     pub fn channel(&self, name: &str) -> Result<Arc<Channel>, Problem> {
-        self.channels.get(name).cloned().ok_or_else(Problem::no_channel)
+        self.channels.get(name).ok_or_else(Problem::no_channel)
     }
 
     /// Ingest, or the problem that it does not run here.

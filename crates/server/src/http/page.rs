@@ -167,7 +167,7 @@ pub async fn root(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
         service: "emostream",
         version: env!("CARGO_PKG_VERSION"),
         roles: app.config.effective_roles().into_iter().map(crate::config::Role::name).collect(),
-        channels: app.channels.iter().map(|channel| channel.name.to_string()).collect(),
+        channels: app.channels.all().iter().map(|channel| channel.name.to_string()).collect(),
         links: links.into(),
     };
     ([(header::VARY, "accept")], Json(information)).into_response()

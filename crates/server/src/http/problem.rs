@@ -26,6 +26,7 @@ impl From<RejectionKind> for ErrorType {
             RejectionKind::EmoteUnknown => Self::EmoteUnknown,
             RejectionKind::EmoteNotAllowed => Self::EmoteNotAllowed,
             RejectionKind::IdOutOfRange => Self::IdOutOfRange,
+            RejectionKind::ChannelClosed => Self::ChannelClosed,
         }
     }
 }

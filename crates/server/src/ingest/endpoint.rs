@@ -4,7 +4,7 @@ use std::{fmt::Write, future::Future, net::IpAddr, sync::Arc, task::Poll, time::
 
 use bytes::{Buf, Bytes, BytesMut};
 use emostream_protocol::{
-    Emotes,
+    Emotes, Palette,
     input::{Body, ReactionInput, Rejection, RejectionKind, parse_body},
     limits::REQUEST_BODY_BYTES_MAX,
     record::NewReaction,
@@ -98,7 +98,7 @@ impl Endpoint {
     }
 
     fn head<B>(&self, request: &Request<B>, peer: IpAddr) -> Option<Head> {
-        let channel = self.channels.get(channel_of_path(request.uri().path())?)?.clone();
+        let channel = self.channels.get(channel_of_path(request.uri().path())?)?;
         let headers = request.headers();
         Some(Head { channel, ndjson: is_ndjson(headers), cookie: guest_cookie(headers).map(Box::from), peer })
     }
@@ -126,6 +126,9 @@ impl Endpoint {
     /// Reads, checks and queues the reactions of a body.
     fn submit(&self, head: &Head, body: &[u8]) -> Result<Submitted, Problem> {
         let now_ms = self.intake.now_ms();
+        let published =
+            head.channel.accepting().map_err(|rejection| Problem::rejection(&rejection, now_ms))?;
+        let palette = &published.palette;
         let body =
             parse_body(body, head.ndjson).map_err(|rejection| Problem::rejection(&rejection, now_ms))?;
         let number = match &body {
@@ -137,12 +140,12 @@ impl Endpoint {
         let mut rejected = Vec::new();
         let receipt = match &body {
             Body::One(input) => {
-                let reaction = self.validate(input, &head.channel, &sender, now_ms);
+                let reaction = self.validate(input, palette, &sender, now_ms);
                 let reaction = reaction.map_err(|rejection| Problem::rejection(&rejection, now_ms))?;
                 self.intake.submit(&head.channel, std::slice::from_ref(&reaction))
             }
             Body::Many(items) => {
-                let reactions = self.validate_all(items, &head.channel, &sender, now_ms, &mut rejected);
+                let reactions = self.validate_all(items, palette, &sender, now_ms, &mut rejected);
                 self.intake.submit(&head.channel, &reactions)
             }
         };
@@ -198,11 +201,11 @@ impl Endpoint {
     fn validate<'a>(
         &self,
         input: &'a ReactionInput<'_>,
-        channel: &Channel,
+        palette: &Palette,
         sender: &'a Sender,
         now_ms: i64,
     ) -> Result<NewReaction<'a>, Rejection> {
-        let mut reaction = input.validate(&channel.palette, &self.emotes, now_ms, rand::random)?;
+        let mut reaction = input.validate(palette, &self.emotes, now_ms, rand::random)?;
         if reaction.user.is_empty() {
             reaction.user = sender.guest.as_deref().unwrap_or("");
         } else if reaction.user.starts_with(GUEST_PREFIX) {
@@ -218,7 +221,7 @@ impl Endpoint {
     fn validate_all<'a>(
         &self,
         items: &'a [Result<ReactionInput<'_>, Rejection>],
-        channel: &Channel,
+        palette: &Palette,
         sender: &'a Sender,
         now_ms: i64,
         rejected: &mut Vec<(usize, Rejection)>,
@@ -226,7 +229,7 @@ impl Endpoint {
         let mut reactions = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let checked = match item {
-                Ok(input) => self.validate(input, channel, sender, now_ms),
+                Ok(input) => self.validate(input, palette, sender, now_ms),
                 Err(rejection) => Err(rejection.clone()),
             };
             match checked {

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use emostream_log::{Clock, Log, TopicPartition};
 use emostream_moments::StreamParameters;
-use emostream_protocol::Emotes;
+use emostream_protocol::{ChannelName, Emotes};
 
 use super::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC};
 use crate::{
     aggregate,
-    channels::Channels,
+    channels::{Channels, Published},
     config::Config,
     durable,
     edge::{self, Edge},
@@ -39,13 +39,17 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(config: Config, log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let emotes = Arc::new(Emotes::new());
-        let channels = Arc::new(Channels::from_config(&config.channels, &emotes)?);
+        let channels = Arc::<Channels>::default();
+        for channel in &config.channels {
+            let published = Published::new(1, channel.settings(&emotes)?, false, &emotes)?;
+            channels.publish(&ChannelName::new(&channel.name)?, published)?;
+        }
         Ok(Self {
             tasks: Tasks::new(tokio::runtime::Handle::current()),
             output: TopicPartition::new(OUTPUT_TOPIC, 0),
             metrics: Arc::default(),
             pressure: Arc::default(),
-            pulses: Arc::new(PulsePath::new(&channels)),
+            pulses: Arc::default(),
             config,
             log,
             emotes,

@@ -96,27 +96,3 @@ async fn what_no_snapshot_needs_can_go_at_once_after_a_restart() {
     }
     running.stop().await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn configured_settings_are_written_when_there_is_room_again() {
-    let rig = Rig::new(1, Some(LIMIT));
-    let running = rig.open();
-    let raw = TopicPartition::new("raw", 0);
-    while running.log.append_reserved(&raw, vec![running.batch(200)]).await.is_ok() {}
-    while running.log.append_reserved(&raw, vec![encode_tick()]).await.is_ok() {}
-    running.stop().await;
-
-    let running = rig.start();
-    running.counted().await;
-    let settings = || {
-        let read = running.log.read(&raw, running.log.bounds(&raw).unwrap().start, usize::MAX).unwrap();
-        read.records.iter().filter(|record| record.value[1] == 3).count()
-    };
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(settings(), 0, "there is no room");
-    running.log.set_restore_point(&raw, running.log.bounds(&raw).unwrap().end).unwrap();
-    wait_for("the settings", || settings() == 1).await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(settings(), 1, "once");
-    running.stop().await;
-}

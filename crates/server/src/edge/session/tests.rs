@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use emostream_protocol::{Emotes, Epoch, Position, close::CloseCode};
+use emostream_protocol::{ChannelName, Emotes, Epoch, Position, close::CloseCode, settings::SettingsDocument};
 use serde_json::{Value, json};
 
 use super::{Facts, Join, Reply, Session};
 use crate::{
-    channels::{Channel, Channels},
-    config::ChannelConfig,
+    channels::{Channel, Channels, Published},
     edge::view::{Frame, View},
 };
 
@@ -20,8 +19,8 @@ fn facts() -> Facts {
 }
 
 fn channel() -> Arc<Channel> {
-    let channels = Channels::from_config(&[ChannelConfig::default()], &Emotes::new()).unwrap();
-    channels.get("main").unwrap().clone()
+    let published = Published::new(1, SettingsDocument::default(), false, &Emotes::new()).unwrap();
+    Channels::default().publish(&ChannelName::new("main").unwrap(), published).unwrap()
 }
 
 fn frame(kind: &str, seq: u64) -> Frame {
@@ -55,12 +54,12 @@ fn resume(seq: u64) -> Join {
 #[test]
 fn a_newcomer_gets_the_newest_state_and_no_old_moments() {
     let view = View::default().with_moment(10, frame("moment", 10), 9).with_window(11, frame("window", 11));
-    let view = view.with_window(12, frame("window", 12)).with_settings(13, frame("settings", 13));
+    let view = view.with_window(12, frame("window", 12)).with_settings(frame("settings", 12));
     let mut out = Vec::new();
     open(&view, Join::default(), &mut out);
-    assert_eq!(names(&mut out), ["hello:13", "window:12", "settings:13"]);
+    assert_eq!(names(&mut out), ["hello:12", "window:12", "settings:12"]);
     open(&view, Join { resume: None, replay_windows: 5 }, &mut out);
-    assert_eq!(names(&mut out), ["hello:13", "window:11", "window:12", "settings:13"]);
+    assert_eq!(names(&mut out), ["hello:12", "window:11", "window:12", "settings:12"]);
 }
 
 #[test]

@@ -60,6 +60,8 @@ error_types! {
     Forbidden = FORBIDDEN, "forbidden", "The role does not allow this";
     /// No such channel.
     ChannelNotFound = NOT_FOUND, "channel-not-found", "There is no such channel";
+    /// The channel's event is over.
+    ChannelClosed = CONFLICT, "channel-closed", "The channel's event is over";
     /// No such account.
     UserNotFound = NOT_FOUND, "user-not-found", "There is no such user";
     /// No such moment.

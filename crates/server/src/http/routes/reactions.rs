@@ -41,6 +41,7 @@ const SUBMIT_ERRORS: &[ErrorType] = &[
     ErrorType::EmoteNotAllowed,
     ErrorType::IdOutOfRange,
     ErrorType::ChannelNotFound,
+    ErrorType::ChannelClosed,
     ErrorType::RateLimited,
     ErrorType::Overloaded,
     ErrorType::LogFull,
