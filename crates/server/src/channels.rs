@@ -185,7 +185,10 @@ mod tests {
         let after = channels.get("main").unwrap();
         assert_eq!((before.published().version, after.index, channels.all().len()), (2, 0, 2));
         assert_eq!(counters.of(&after).load(std::sync::atomic::Ordering::Relaxed), 7);
-        assert_eq!(counters.of(&channels.get("other").unwrap()).load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(
+            counters.of(&channels.get("other").unwrap()).load(std::sync::atomic::Ordering::Relaxed),
+            0
+        );
         assert!(follower.has_changed().unwrap() && *follower.borrow_and_update() == 3);
         assert!(channels.get("neither").is_none());
     }

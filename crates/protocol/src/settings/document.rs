@@ -167,17 +167,16 @@ impl SettingsDocument {
     pub fn validated(mut self, old: Option<&Self>, emotes: &Emotes) -> Result<Self, SettingsError> {
         self.palette = self.palette.validated(emotes)?;
         let version = old.map_or(1, |old| {
-            let same = PaletteDocument { version: old.palette.version, ..self.palette.clone() } == old.palette;
+            let same =
+                PaletteDocument { version: old.palette.version, ..self.palette.clone() } == old.palette;
             old.palette.version.saturating_add(u32::from(!same))
         });
         self.palette.version = version.max(1);
         let ChannelSettings { rule, allowed_emotes, .. } = self.for_log(0).validated(emotes)?;
-        MomentRule::Plain(self.plain)
-            .validated()
-            .map_err(|error| SettingsError {
-                field: if error.field == "rule.threshold" { "plain.threshold" } else { "plain.interval" },
-                ..error
-            })?;
+        MomentRule::Plain(self.plain).validated().map_err(|error| SettingsError {
+            field: if error.field == "rule.threshold" { "plain.threshold" } else { "plain.interval" },
+            ..error
+        })?;
         if let MomentRule::Plain(plain) = &rule {
             self.plain = *plain;
         }

@@ -18,7 +18,10 @@ use emostream_protocol::{
 use tokio::runtime::Handle;
 
 use super::{Components, Handles, start};
-use crate::{channels::{Channels, Published}, tasks::Tasks};
+use crate::{
+    channels::{Channels, Published},
+    tasks::Tasks,
+};
 
 mod full;
 mod unreadable;

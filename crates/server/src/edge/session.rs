@@ -136,7 +136,8 @@ impl Session {
         let first = view.moments.partition_point(|moment| moment.seq <= self.moment);
         let moments = view.moments.iter().skip(first);
         // After the moments of the same sequence, which they repeat.
-        let settings = view.settings.iter().filter(|(number, _)| *number > self.settings).map(|(_, frame)| frame);
+        let settings =
+            view.settings.iter().filter(|(number, _)| *number > self.settings).map(|(_, frame)| frame);
         let windows = view.windows.back().into_iter().filter(|window| window.seq > self.window);
         let mut rows: Vec<&Sequenced> = moments.chain(settings).chain(windows).collect();
         rows.sort_by_key(|row| row.seq);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use emostream_protocol::{ChannelName, Emotes, Epoch, Position, close::CloseCode, settings::SettingsDocument};
+use emostream_protocol::{
+    ChannelName, Emotes, Epoch, Position, close::CloseCode, settings::SettingsDocument,
+};
 use serde_json::{Value, json};
 
 use super::{Facts, Join, Reply, Session};
