@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod channels;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod durable;
 pub mod edge;
 pub mod http;
