@@ -98,8 +98,12 @@ impl Merge {
     }
 
     /// Takes a settings change that holds from the start of a window on. Its row follows as soon as every partition
-    /// has closed through that instant.
+    /// has closed through that instant. A repeat of the channel's newest change is left out: control says again what
+    /// holds whenever it cannot know that it was heard.
     pub fn settings(&mut self, change: &SettingsChange, from_window_ms: i64, rows: &mut Vec<Row>) {
+        if self.newest_settings_of(&change.channel) == Some(&change.settings) {
+            return;
+        }
         self.pending.entry(from_window_ms).or_default().push(change.clone());
         self.advance(rows);
     }

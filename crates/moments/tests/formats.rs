@@ -12,6 +12,7 @@ use emostream_protocol::{
     codec::{Reader, Writer},
     limits::MEDIA_TIME_MS_MAX,
     record::{SettingsChange, decode},
+    row::Row,
 };
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
@@ -144,6 +145,29 @@ fn the_newest_settings_are_those_that_wait() {
     assert_eq!(change(1_700_000_000_001, 2), (None, Some(2)));
     assert_eq!(change(1_700_000_010_000, 3), (None, Some(3)));
     assert_eq!(aggregate.newest_settings_of("other"), None);
+}
+
+#[test]
+fn settings_that_are_said_again_have_one_row() {
+    let emotes = Arc::new(Emotes::new());
+    let mut aggregate = Aggregate::new(parameters(), 1, emotes.clone(), 1);
+    let mut output = AggregateOutput::default();
+    for (append_ms, version) in [(0, 1), (1, 1), (5_000, 1), (5_001, 2), (9_000, 1), (9_001, 1), (20_000, 1)] {
+        let settings = ChannelSettings { version, ..ChannelSettings::default() };
+        let change = SettingsChange { channel: name("main"), settings }.encode();
+        let record = decode(&change, &emotes).unwrap();
+        aggregate.observe(0, 1_700_000_000_000 + append_ms, &record, &mut output).unwrap();
+    }
+    let versions: Vec<_> = output
+        .rows
+        .iter()
+        .map(|row| match row {
+            Row::Settings(row) => row.change.settings.version,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    // A store that was put back to an older state is believed: the last word holds.
+    assert_eq!(versions, [1, 2, 1]);
 }
 
 /// Damage at a few places: every answer is fine but a panic, and what is accepted has one form.

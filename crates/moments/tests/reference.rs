@@ -54,7 +54,10 @@ fn read(stream: Stream, partition: usize, log: &Log, emotes: &Emotes, to: &mut C
             LogRecord::Tick => continue,
             LogRecord::Settings(change) => {
                 let from = floor(now - lateness, window);
-                to.entry(change.channel.to_string()).or_default().1.push((from, change));
+                let changes = &mut to.entry(change.channel.to_string()).or_default().1;
+                if changes.last().is_none_or(|(_, newest)| newest.settings != change.settings) {
+                    changes.push((from, change));
+                }
                 continue;
             }
             LogRecord::Reactions(batch) => batch,
