@@ -152,7 +152,8 @@ fn settings_that_are_said_again_have_one_row() {
     let emotes = Arc::new(Emotes::new());
     let mut aggregate = Aggregate::new(parameters(), 1, emotes.clone(), 1);
     let mut output = AggregateOutput::default();
-    for (append_ms, version) in [(0, 1), (1, 1), (5_000, 1), (5_001, 2), (9_000, 1), (9_001, 1), (20_000, 1)] {
+    for (append_ms, version) in [(0, 1), (1, 1), (5_000, 1), (5_001, 2), (9_000, 1), (9_001, 1), (20_000, 1)]
+    {
         let settings = ChannelSettings { version, ..ChannelSettings::default() };
         let change = SettingsChange { channel: name("main"), settings }.encode();
         let record = decode(&change, &emotes).unwrap();
