@@ -21,6 +21,9 @@ pub(crate) enum Database {
 pub(crate) enum Area {
     Schema,
     Users,
+    Channels,
+    Settings,
+    Emotes,
 }
 
 /// A transaction that changes records. Dropped without [`Change::commit`], it leaves nothing.

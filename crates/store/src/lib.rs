@@ -5,17 +5,27 @@
 //! random numbers. One SQL text serves both databases ([`sql`]); a change of records is one transaction, and changes
 //! of one area wait for each other ([`database::Area`]), so that a check and what it allows are one step.
 
+mod channels;
 mod database;
+mod emotes;
 mod error;
 mod limits;
 mod migrate;
 mod open;
 mod page;
+mod settings;
 mod sql;
 mod users;
 
+pub use channels::{ChannelChange, ChannelRecord, NewChannel};
+pub use emotes::{EmoteImage, EmoteInfo, NewEmote};
 pub use error::StoreError;
-pub use limits::{NAME_CHARS_MAX, PAGE_LIMIT_MAX, PASSWORD_HASH_BYTES_MAX};
+pub use limits::{
+    AUTHOR_CHARS_MAX, CUSTOM_EMOTES_PER_CHANNEL_MAX, DOCUMENT_BYTES_MAX, EMOTE_IMAGE_BYTES_MAX,
+    MEDIA_TYPE_CHARS_MAX, NAME_CHARS_MAX, PAGE_LIMIT_MAX, PASSWORD_HASH_BYTES_MAX, SEED_HASH_CHARS_MAX,
+    TITLE_CHARS_MAX,
+};
 pub use open::{Store, StoreOptions};
 pub use page::Page;
+pub use settings::{NewSettings, SettingsVersion};
 pub use users::{NewUser, ParseRoleError, Role, User, UserId};

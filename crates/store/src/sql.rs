@@ -96,6 +96,11 @@ impl Row {
         self.get::<Option<i64>>(column)?.map(|value| narrow(column, value)).transpose()
     }
 
+    /// A flag, stored as 0 or 1.
+    pub(crate) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
+        Ok(self.get::<i64>(column)? != 0)
+    }
+
     /// Sixteen bytes of an id.
     pub(crate) fn id(&self, column: &'static str) -> Result<[u8; 16], StoreError> {
         let bytes: Vec<u8> = self.get(column)?;
@@ -106,6 +111,11 @@ impl Row {
 /// What to say of a column that holds what it cannot.
 pub(crate) fn damaged(column: &'static str) -> StoreError {
     StoreError::Damaged(format!("column {column} holds what it cannot"))
+}
+
+/// A number as the databases store it.
+pub(crate) fn wide(field: &'static str, value: u64) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::invalid(field, "a number below 2^63"))
 }
 
 fn narrow<T: TryFrom<i64>>(column: &'static str, value: i64) -> Result<T, StoreError> {

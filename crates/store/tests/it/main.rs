@@ -1,5 +1,10 @@
 //! What the store promises: one suite on SQLite and, where `EMOSTREAM_TEST_POSTGRES` names a server, on PostgreSQL; then what is SQLite's alone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod channels;
+mod emotes;
+mod files;
+mod schema;
+mod settings;
 mod setup;
 mod users;

@@ -12,7 +12,7 @@ pub(crate) const NOW: i64 = 1_790_000_000_000_000;
 pub(crate) struct Place {
     pub(crate) url: String,
     /// Removed with the place.
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Place {
@@ -20,20 +20,20 @@ impl Place {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("in/store.db").display());
-        Self { url, _folder: Some(folder) }
+        Self { url, folder: Some(folder) }
     }
 
     /// A database of its own on the server named by the environment; `None` where none is.
     pub(crate) async fn postgres(test: &str) -> Option<Self> {
         let server = std::env::var(POSTGRES).ok()?;
-        let name = format!("emostream_test_{}_{}", std::process::id(), test.replace("::", "_"));
-        let name = &name[name.len().saturating_sub(63)..];
-        let name = name.trim_start_matches('_');
+        // Names of databases have at most 63 bytes.
+        let test = test.replace("::", "_");
+        let name = format!("t_{}", &test[test.len().saturating_sub(60)..]);
         let mut admin = sqlx::PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
         for statement in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
             sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
         }
-        Some(Self { url: format!("{server}/{name}"), _folder: None })
+        Some(Self { url: format!("{server}/{name}"), folder: None })
     }
 
     pub(crate) async fn open(&self) -> Store {
@@ -42,6 +42,11 @@ impl Place {
 
     pub(crate) async fn try_open(&self) -> Result<Store, StoreError> {
         Store::open(&self.url, &StoreOptions::default()).await
+    }
+
+    /// SQLite's folder.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.as_ref().unwrap().path()
     }
 }
 
