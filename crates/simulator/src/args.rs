@@ -4,14 +4,19 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::scenario::{CLIENTS_MAX, MESSAGES_MAX};
+
 /// Play an audience against a server, or load it and measure.
 ///
-/// Without a subcommand, SCENARIO is played: people who react as its phases say. `--list` shows the scenarios that are
-/// part of the program; a path plays a file of your own (format: scenarios/README.md).
+/// Without a subcommand, SCENARIO is played: a crowd that reacts as its phases say, or clients that send as fast as they
+/// are answered. `--list` shows the scenarios that are part of the program, those of the source systems among them; a
+/// path plays a file of your own (format: scenarios/README.md).
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:\n  simulate match\n  simulate emote-bursts --duration 60s --seed 7\n  \
-    simulate match --audience 0.2 --speed 2\n  simulate load --rate 5000 --connections 64 --duration 30s --viewers 100")]
+    simulate match --audience 0.2 --speed 2\n  simulate goal --check\n  \
+    simulate emoji-api --clients 10 --messages 1000\n  simulate socket-clusters\n  \
+    simulate concurrent-broadcast --clients 200 --watch\n  simulate load --rate 5000 --connections 64 --duration 30s --viewers 100")]
 pub struct SimulateArgs {
     /// Load at a fixed rate instead, with exact latencies
     #[command(subcommand)]
@@ -40,6 +45,23 @@ pub struct SimulateArgs {
     /// Connections that share the audience's reactions
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=20_000))]
     pub connections: u16,
+
+    /// Clients that send side by side, each over a connection of its own; for scenarios with [clients], such as emoji-api
+    #[arg(long, env = "NUM_CLIENTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
+    pub clients: Option<u32>,
+
+    /// Messages of each client; for scenarios with [clients]
+    #[arg(long, env = "EMOJIS_PER_CLIENT", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MESSAGES_MAX)))]
+    pub messages: Option<u32>,
+
+    /// Compare with what the scenario expects afterwards: windows add up, moments were found; the channel must have no other
+    /// audience meanwhile
+    #[arg(long)]
+    pub check: bool,
+
+    /// Watch the results as well: for each final window a line `EMOTE COUNT SHOWN` an emote
+    #[arg(long)]
+    pub watch: bool,
 
     /// Where, how, and by which seed
     #[command(flatten)]

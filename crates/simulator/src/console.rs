@@ -17,10 +17,38 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The screen or log file of a run.
 pub(crate) struct Console {
     bar: Option<ProgressBar>,
+    length: Length,
     start: Instant,
     last_line: Instant,
     last_look: (Instant, u64),
     rate: f64,
+}
+
+/// How long a run is, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Until a signal.
+    Endless,
+    /// Real time.
+    Time(Duration),
+    /// Until so many reactions have been sent.
+    Reactions(u64),
+}
+
+/// Prints lines while a status line is shown.
+#[derive(Clone)]
+pub(crate) struct Printer {
+    bar: Option<ProgressBar>,
+}
+
+impl Printer {
+    /// Prints a line above the status line, if there is one.
+    pub(crate) fn print(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{line}")),
+            None => println!("{line}"),
+        }
+    }
 }
 
 /// A look at a run.
@@ -34,12 +62,12 @@ pub(crate) struct Status<'a> {
 
 impl Console {
     /// Prints what begins.
-    pub(crate) fn begin(headline: &str, duration: Option<Duration>) -> Self {
+    pub(crate) fn begin(headline: &str, length: Length) -> Self {
         println!("{headline}");
         // indicatif draws on standard error, so that standard output can be kept in a file.
-        let bar = std::io::stderr().is_terminal().then(|| status_bar(duration));
+        let bar = std::io::stderr().is_terminal().then(|| status_bar(length));
         let now = Instant::now();
-        Self { bar, start: now, last_line: now, last_look: (now, 0), rate: 0.0 }
+        Self { bar, length, start: now, last_line: now, last_look: (now, 0), rate: 0.0 }
     }
 
     /// Restarts the clock: the run has begun.
@@ -58,13 +86,21 @@ impl Console {
             self.rate = self.rate_since(now, status.counts);
         }
         if let Some(bar) = &self.bar {
-            bar.set_position(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX));
+            bar.set_position(match self.length {
+                Length::Reactions(_) => status.counts.sent,
+                _ => millis(self.start.elapsed()),
+            });
             bar.set_message(line(status, self.rate));
         } else if now.duration_since(self.last_line) >= LINE_EVERY {
             self.last_line = now;
             self.rate = self.rate_since(now, status.counts);
             println!("[{:>5.0} s] {}", self.start.elapsed().as_secs_f64(), line(status, self.rate));
         }
+    }
+
+    /// Prints lines beside the status line.
+    pub(crate) fn printer(&self) -> Printer {
+        Printer { bar: self.bar.clone() }
     }
 
     /// Removes the status line and prints the summary.
@@ -91,15 +127,16 @@ pub(crate) fn print(text: &str) {
     println!("{text}");
 }
 
-fn status_bar(duration: Option<Duration>) -> ProgressBar {
-    let length = duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-    let template = match length {
-        Some(_) => "{spinner:.cyan} {elapsed_precise:.dim} {bar:24.cyan/dim} {wide_msg}",
-        None => "{spinner:.cyan} {elapsed_precise:.dim} {wide_msg}",
-    };
-    let bar = match length {
-        Some(length) => ProgressBar::new(length),
-        None => ProgressBar::new_spinner(),
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn status_bar(length: Length) -> ProgressBar {
+    const WITH_END: &str = "{spinner:.cyan} {elapsed_precise:.dim} {bar:24.cyan/dim} {wide_msg}";
+    let (bar, template) = match length {
+        Length::Time(length) => (ProgressBar::new(millis(length)), WITH_END),
+        Length::Reactions(number) => (ProgressBar::new(number), WITH_END),
+        Length::Endless => (ProgressBar::new_spinner(), "{spinner:.cyan} {elapsed_precise:.dim} {wide_msg}"),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     bar.set_style(

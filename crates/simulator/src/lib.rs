@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod audience;
+pub mod check;
 pub mod clock;
 mod console;
 mod load;
@@ -12,11 +13,13 @@ mod pace;
 mod play;
 mod ready;
 pub mod report;
+mod run;
 pub mod scenario;
 mod send;
 mod signals;
 mod target;
 mod viewers;
+mod watch;
 
 use std::sync::Arc;
 
@@ -43,6 +46,6 @@ pub async fn run(args: SimulateArgs) -> Result<()> {
 }
 
 fn list() -> String {
-    let line = |name: &&str| format!("{name:<14}{}", scenario::description_of(name).unwrap_or_default());
-    scenario::NAMES.iter().map(line).collect::<Vec<_>>().join("\n")
+    let line = |name: &str| format!("{name:<22}{}", scenario::description_of(name).unwrap_or_default());
+    scenario::names().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -11,11 +11,12 @@ use crate::{
     args::LoadArgs,
     audience::Tap,
     clock::{Clock, ServerClock},
-    console::{self, Console},
-    play::{Outcome, Run, fail_if_nothing_was_accepted, shared},
+    console::{self, Console, Length},
     ready::wait_until_ready,
     report::{Latency, summary},
-    send::{BACKLOG_MAX, Counts, Source},
+    run::{Outcome, Run, fail_if_nothing_was_accepted, shared},
+    scenario::Endpoint,
+    send::{BACKLOG_MAX, Counts, Shape, Source},
     target::Target,
     viewers::{Viewers, ViewersReport},
 };
@@ -51,7 +52,7 @@ pub(crate) async fn load(args: &LoadArgs, clock: Arc<dyn Clock>) -> Result<()> {
     let seed = args.server.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let (target, clock) = (Target::parse(&args.server.url, &args.server.channel)?, ServerClock::new(clock));
     let headline = headline(args, &target, seed);
-    let mut console = Console::begin(&headline, Some(args.duration));
+    let mut console = Console::begin(&headline, Length::Time(args.duration));
     wait_until_ready(&target, &clock, args.server.wait).await?;
     let viewers = Viewers::start(&target, args, seed);
     viewers.wait_until_connected().await;
@@ -59,7 +60,8 @@ pub(crate) async fn load(args: &LoadArgs, clock: Arc<dyn Clock>) -> Result<()> {
     let taps = LoadTaps::new(seed, args.rate, args.batch);
     let closed = args.closed_loop;
     let source = if closed { Source::closed(taps.clone()) } else { Source::open(BACKLOG_MAX) };
-    let shared = shared(target.clone(), source, clock, usize::from(args.batch));
+    let shape = Shape::new(Endpoint::Reactions, &target, seed);
+    let shared = shared(target.clone(), shape, source, clock, usize::from(args.batch));
     let mut run = Run::start(shared, &args.server, usize::from(args.connections));
     // A closed loop takes its taps itself; the pacing thread then only waits for the end.
     let take = if closed { 0 } else { usize::MAX };
@@ -164,6 +166,7 @@ impl Iterator for LoadTaps {
             emote,
             phase: 0,
             media_time_ms: None,
+            skew_ms: None,
         })
     }
 }

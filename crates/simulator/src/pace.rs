@@ -49,8 +49,7 @@ pub(crate) fn pace(taps: impl Iterator<Item = Tap>, pace: &Pace, shared: &Shared
         }
         position.phase.store(tap.phase, Ordering::Relaxed);
         shared.counters.planned.add(1);
-        let tap = DueTap { due, user: tap.user, emote: tap.emote, media_time_ms: tap.media_time_ms };
-        if !shared.source.push(tap) {
+        if !shared.source.push(DueTap::new(due, tap)) {
             shared.counters.overflowed.add(1);
         }
     }

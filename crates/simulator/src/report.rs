@@ -62,9 +62,14 @@ pub(crate) fn summary(title: &str, seconds: f64, counts: &Counts, latency: &Late
     let mut fact = |name: &str, value: String| lines.push(format!("  {name:<12}{value}"));
     fact("sent", HumanCount(counts.sent).to_string());
     fact("accepted", format!("{} ({rate:.1} a second)", HumanCount(counts.accepted)));
+    fact("rejected", HumanCount(counts.rejected).to_string());
+    for (class, refused) in &counts.rejected_by_type {
+        fact("", format!("{} {class}: {}", HumanCount(refused.number), refused.detail));
+    }
+    fact("retried", format!("{} (sent again)", HumanCount(counts.retried)));
     for (name, number, meaning) in [
         ("duplicates", counts.duplicates, "an earlier attempt had arrived"),
-        ("retried", counts.retried, "sent again with the same id"),
+        ("uncertain", counts.uncertain, "no answer, and no id by which a repeat would be known"),
         ("unanswered", counts.unanswered, "given up without an answer"),
         ("overflowed", counts.overflowed, "not sent: more were due than could be sent"),
         ("unsent", counts.unsent, "still waiting at the end"),
@@ -74,9 +79,6 @@ pub(crate) fn summary(title: &str, seconds: f64, counts: &Counts, latency: &Late
         if number > 0 {
             fact(name, format!("{} ({meaning})", HumanCount(number)));
         }
-    }
-    for (class, refused) in &counts.rejected_by_type {
-        fact("rejected", format!("{} {class}: {}", HumanCount(refused.number), refused.detail));
     }
     fact("latency", latency.line());
     lines.join("\n")

@@ -53,15 +53,25 @@ impl Target {
     }
 
     pub(crate) fn reactions_path(&self) -> String {
-        format!("{}/v1/channels/{}/reactions", self.prefix, self.channel)
+        self.channel_path("reactions")
     }
 
     pub(crate) fn stream_url(&self) -> String {
         format!("ws://{}{}/v1/channels/{}/stream", self.authority, self.prefix, self.channel)
     }
 
+    /// A path of the server behind its prefix.
+    pub(crate) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+
     pub(crate) fn ready_path(&self) -> String {
-        format!("{}/readyz", self.prefix)
+        self.path("/readyz")
+    }
+
+    /// A path below the channel's, such as `windows`.
+    pub(crate) fn channel_path(&self, rest: &str) -> String {
+        format!("{}/v1/channels/{}/{rest}", self.prefix, self.channel)
     }
 
     /// Opens a connection without Nagle's delay.

@@ -1,18 +1,28 @@
 //! An audience: a pure planner that turns a scenario and a seed into taps, each with the time at which it is due.
 
+mod clients;
+mod mix;
 mod phase;
 mod population;
+mod recording;
+mod spam;
 #[cfg(test)]
 mod tests;
 mod timeline;
 
-use std::{sync::Arc, time::Duration};
+use std::{iter::Peekable, sync::Arc, time::Duration};
 
+use rand::RngExt as _;
+
+pub use clients::ClientTaps;
 pub use population::Population;
-pub use timeline::{ExpectedMoment, Played, Timeline};
+pub use recording::{Layout, RecordedEntry, Recording};
+pub(crate) use timeline::chance;
+pub use timeline::{Played, Timeline};
 
 use crate::scenario::{PEOPLE_MAX, Scenario};
 use phase::PhaseTaps;
+use spam::SpamTaps;
 
 /// One person taps one emote.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +37,8 @@ pub struct Tap {
     pub phase: usize,
     /// Position of the player, where the scenario has one.
     pub media_time_ms: Option<u64>,
+    /// How far the clock of the person's phone is ahead, where it is reported: below 0 it is behind.
+    pub skew_ms: Option<i64>,
 }
 
 /// Yields the taps of a scenario in the order of their times. The same scenario, seed and scale give the same taps.
@@ -37,7 +49,10 @@ pub struct Audience<'a> {
     scale: f64,
     population: Population,
     timeline: Timeline<'a>,
-    current: Option<PhaseTaps>,
+    crowd: Option<PhaseTaps>,
+    spam: Option<Peekable<SpamTaps>>,
+    /// What the crowd taps next, and who: compared with what the spammers do.
+    next_of_crowd: Option<(f64, u32, Arc<str>)>,
 }
 
 impl<'a> Audience<'a> {
@@ -50,8 +65,40 @@ impl<'a> Audience<'a> {
             scale,
             population: Population::new(people as u32, scenario.activity),
             timeline: Timeline::new(scenario, seed),
-            current: None,
+            crowd: None,
+            spam: None,
+            next_of_crowd: None,
         }
+    }
+
+    /// The next tap of the phase under way: its second, who, and what.
+    fn next_in_phase(&mut self) -> Option<(f64, u32, Arc<str>)> {
+        let crowd = self.crowd.as_mut()?;
+        if self.next_of_crowd.is_none()
+            && let Some((second, emote, rng)) = crowd.next_tap()
+        {
+            self.next_of_crowd = Some((second, self.population.pick(rng), emote));
+        }
+        let next_of_crowd_s = self.next_of_crowd.as_ref().map_or(f64::INFINITY, |next| next.0);
+        if let Some(spam) = &mut self.spam
+            && let Some((second, person, emote)) = spam.next_if(|(second, ..)| *second < next_of_crowd_s)
+        {
+            // Spammers come after the crowd's numbers: they are nobody else.
+            return Some((second, self.population.len() as u32 + person, emote));
+        }
+        self.next_of_crowd.take()
+    }
+
+    fn tap(&self, phase: usize, (second, user, emote): (f64, u32, Arc<str>)) -> Tap {
+        let media_time_ms = self.scenario.media_time.then_some((second * 1_000.0) as u64);
+        let queue_s = f64::from(self.scenario.queue_ms) / 1_000.0;
+        let due_s = if queue_s > 0.0 { ((second / queue_s).floor() + 1.0) * queue_s } else { second };
+        let skew_ms = self.scenario.clock_skew_s.map(|skew_s| {
+            // Of the person alone: a phone is wrong by the same all the time.
+            let part = chance(self.seed, 0, user as usize, 4).random_range(-1.0..=1.0);
+            (part * skew_s * 1_000.0) as i64
+        });
+        Tap { due: Duration::from_secs_f64(due_s), user, emote, phase, media_time_ms, skew_ms }
     }
 }
 
@@ -60,17 +107,14 @@ impl Iterator for Audience<'_> {
 
     fn next(&mut self) -> Option<Tap> {
         loop {
-            if let Some(taps) = &mut self.current
-                && let Some((second, emote, rng)) = taps.next_tap()
-            {
-                let due = Duration::from_secs_f64(second);
-                let media_time_ms = self.scenario.media_time.then_some((second * 1_000.0) as u64);
-                let user = self.population.pick(rng);
-                return Some(Tap { due, user, emote, phase: taps.phase(), media_time_ms });
+            if let Some(next) = self.next_in_phase() {
+                let phase = self.crowd.as_ref()?.phase();
+                return Some(self.tap(phase, next));
             }
             let played = self.timeline.next()?;
             let phase = self.scenario.phases.get(played.phase)?;
-            self.current = Some(PhaseTaps::new(phase, played, self.seed, self.scale));
+            self.crowd = Some(PhaseTaps::new(phase, played, self.seed, self.scale));
+            self.spam = phase.spam.as_ref().map(|spam| SpamTaps::new(spam, played, self.seed).peekable());
         }
     }
 }

@@ -1,13 +1,16 @@
-//! The taps of one phase: Poisson arrivals along its rate curve, or its beat.
+//! The taps of one phase: Poisson arrivals along its rate curve, its beat, or exact numbers.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use rand::{RngExt as _, rngs::Xoshiro256PlusPlus};
 
-use super::timeline::{Played, chance};
+use super::{
+    mix::Mix,
+    timeline::{Played, chance},
+};
 use crate::scenario::{Beat, Phase, Rate};
 
-/// Yields `(second since the scenario's start, emote)` in ascending order.
+/// Yields the crowd's `(second since the scenario's start, emote)` in ascending order.
 #[derive(Debug)]
 pub(super) struct PhaseTaps {
     played: Played,
@@ -24,27 +27,34 @@ enum Process {
     Poisson { rate: Rate, gain: f64, max: f64 },
     /// Beats with `voices` taps or bursts at once; `waiting` holds what the last beat brought.
     Beat { beat: Beat, voices: u32, waiting: VecDeque<(f64, Arc<str>)> },
+    /// What is left of each emote, to be drawn at equal distances.
+    Exactly { left: Vec<(u64, Arc<str>)>, step_s: f64 },
 }
-
-/// Emotes with the running sums of their weights.
-#[derive(Debug)]
-struct Mix(Vec<(f64, Arc<str>)>);
 
 impl PhaseTaps {
     pub(super) fn new(phase: &Phase, played: Played, seed: u64, scale: f64) -> Self {
-        let process = match (&phase.rate, &phase.beat) {
-            (_, Some(beat)) => {
+        let process = match (&phase.rate, &phase.beat, &phase.exactly) {
+            (_, Some(beat), _) => {
                 let voices = (scale.round() as u32).max(1);
                 Process::Beat { beat: beat.clone(), voices, waiting: VecDeque::new() }
             }
-            (rate, None) => {
+            (_, _, Some(exactly)) => {
+                let scaled = |number: u32| (f64::from(number) * scale).round().max(1.0) as u64;
+                let left: Vec<_> = exactly
+                    .iter()
+                    .map(|(emote, number)| (scaled(*number), Arc::from(emote.as_str())))
+                    .collect();
+                let total: u64 = left.iter().map(|(number, _)| number).sum();
+                Process::Exactly { left, step_s: played.length_s / total.max(1) as f64 }
+            }
+            (rate, None, None) => {
                 let rate = rate.clone().unwrap_or(Rate::Constant(0.0));
                 let gain = played.gain * scale;
                 Process::Poisson { gain, max: rate.max() * gain, rate }
             }
         };
         let rng = chance(seed, played.round, played.phase, 1);
-        Self { played, rng, emotes: Mix::new(phase), process, clock_s: 0.0 }
+        Self { played, rng, emotes: Mix::new(&phase.emotes), process, clock_s: 0.0 }
     }
 
     pub(super) fn phase(&self) -> usize {
@@ -77,13 +87,19 @@ impl PhaseTaps {
                 // The next phase begins on time, whatever is left of this beat.
                 (second.min(self.played.length_s), emote)
             }
+            Process::Exactly { left, step_s } => {
+                let emote = draw(left, &mut self.rng)?;
+                let second = self.clock_s;
+                self.clock_s += *step_s;
+                (second, emote)
+            }
         };
         Some((self.played.start_s + second, emote, &mut self.rng))
     }
 }
 
 /// The time of the next arrival of a Poisson process whose rate varies, within `end`.
-fn next_arrival(
+pub(super) fn next_arrival(
     rng: &mut Xoshiro256PlusPlus,
     mut clock_s: f64,
     end: f64,
@@ -118,20 +134,19 @@ fn taps_of_beat(
     (0..taps).map(move |tap| (start_s + f64::from(tap) * step_s, emote.clone()))
 }
 
-impl Mix {
-    fn new(phase: &Phase) -> Self {
-        let mut sum = 0.0;
-        let cumulative = phase.emotes.iter().map(|(emote, weight)| {
-            sum += weight;
-            (sum, Arc::from(emote.as_str()))
-        });
-        Self(cumulative.collect())
+/// One of those that are left, each alike; `None` when none is left.
+fn draw(left: &mut [(u64, Arc<str>)], rng: &mut Xoshiro256PlusPlus) -> Option<Arc<str>> {
+    let total: u64 = left.iter().map(|(number, _)| number).sum();
+    if total == 0 {
+        return None;
     }
-
-    fn pick(&self, rng: &mut Xoshiro256PlusPlus) -> Arc<str> {
-        let total = self.0.last().map_or(1.0, |last| last.0);
-        let at = rng.random::<f64>() * total;
-        let place = self.0.partition_point(|(sum, _)| *sum <= at).min(self.0.len().saturating_sub(1));
-        self.0.get(place).map_or_else(|| "".into(), |(_, emote)| emote.clone())
+    let mut at = rng.random_range(0..total);
+    for (number, emote) in left {
+        if at < *number {
+            *number -= 1;
+            return Some(emote.clone());
+        }
+        at -= *number;
     }
+    None
 }

@@ -2,7 +2,10 @@
 
 use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
 
-use crate::scenario::Scenario;
+use crate::{
+    check::{Expected, ExpectedMoment},
+    scenario::Scenario,
+};
 
 /// One phase of one round with its place in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,17 +20,6 @@ pub struct Played {
     pub length_s: f64,
     /// What its rate is multiplied by.
     pub gain: f64,
-}
-
-/// A moment that should be seen, in seconds from the scenario's start.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExpectedMoment {
-    /// The moment's emote, in its canonical form.
-    pub emote: String,
-    /// Earliest second at which a window with it may begin.
-    pub from_s: f64,
-    /// Latest second at which a window with it may end.
-    pub to_s: f64,
 }
 
 /// The phases in order, endlessly if the scenario repeats.
@@ -46,21 +38,33 @@ impl<'a> Timeline<'a> {
         Self { scenario, seed, round: 0, phase: 0, clock_s: 0.0 }
     }
 
-    /// The moments to be seen in what is played within `seconds`, in order of their phases.
-    pub fn expectations(self, seconds: f64) -> Vec<ExpectedMoment> {
+    /// What should be seen in the phases that end within `seconds`.
+    pub fn expected(self, seconds: f64) -> Expected {
         let scenario = self.scenario;
-        let played = self.take_while(|played| played.start_s + played.length_s <= seconds);
-        played
-            .flat_map(|played| {
-                let name = scenario.phases.get(played.phase).map(|phase| phase.name.as_str());
-                let of_phase = scenario.expectations.iter().filter(move |e| Some(e.phase.as_str()) == name);
-                of_phase.map(move |expectation| ExpectedMoment {
-                    emote: expectation.emote.clone(),
-                    from_s: played.start_s + expectation.within_s[0],
-                    to_s: played.start_s + expectation.within_s[1],
-                })
-            })
-            .collect()
+        let expect = &scenario.expect;
+        let mut expected = Expected { none: expect.none, ..Expected::default() };
+        for played in self.take_while(|played| played.start_s + played.length_s <= seconds) {
+            let Some(phase) = scenario.phases.get(played.phase) else { continue };
+            let of_phase = expect.moments.iter().filter(|moment| moment.phase == phase.name);
+            expected.moments.extend(of_phase.map(|moment| ExpectedMoment {
+                emote: moment.emote.clone(),
+                phase: phase.name.clone(),
+                from_s: played.start_s + moment.within_s[0],
+                to_s: played.start_s + moment.within_s[1],
+            }));
+            if expect.quiet.contains(&phase.name) {
+                expected.quiet.push((played.start_s, played.start_s + played.length_s));
+            }
+        }
+        expected
+    }
+
+    /// Seconds from the beginning to the end; `None` if there is no end.
+    pub fn length_s(self) -> Option<f64> {
+        if self.scenario.repeat {
+            return None;
+        }
+        Some(self.last().map_or(0.0, |played| played.start_s + played.length_s))
     }
 }
 
@@ -90,7 +94,7 @@ impl Iterator for Timeline<'_> {
 
 /// Chance of its own for each use in each phase of each round, so that editing one phase leaves the others as they were.
 /// The generator is a named one whose numbers are the same in every version and on every machine.
-pub(super) fn chance(seed: u64, round: u32, phase: usize, purpose: u64) -> Xoshiro256PlusPlus {
+pub(crate) fn chance(seed: u64, round: u32, phase: usize, purpose: u64) -> Xoshiro256PlusPlus {
     let mut mixed = seed;
     for part in [u64::from(round), phase as u64, purpose] {
         // SplitMix64's finaliser: neighbouring inputs give unrelated outputs.

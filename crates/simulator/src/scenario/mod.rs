@@ -1,7 +1,10 @@
 //! Scenario files: how an audience behaves over time, and what should come of it.
 
 mod builtin;
+mod clients;
 mod curve;
+mod expect;
+mod phase;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,10 +12,15 @@ use anyhow::{Context as _, Result, bail};
 use emostream_protocol::emote::{Emotes, is_custom_name};
 use serde::Deserialize;
 
-pub use builtin::{NAMES, description_of};
+pub use builtin::{description_of, names};
+pub use clients::{CLIENTS_MAX, Clients, Endpoint, MESSAGES_MAX};
 pub use curve::{Rate, Shout};
+pub use expect::{Expect, Expectation};
+pub use phase::{Beat, Phase, Spam};
 
 /// An audience's behaviour. The format is described in `scenarios/README.md`.
+///
+/// Either a crowd that goes through `phases`, or `clients` that send as fast as they are answered.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -20,7 +28,11 @@ pub struct Scenario {
     pub title: String,
     /// One sentence.
     pub description: String,
-    /// People in the audience.
+    /// Where reactions are sent, and in whose shape.
+    #[serde(default)]
+    pub endpoint: Endpoint,
+    /// People in the audience; with `clients` 0, since each client is a person.
+    #[serde(default)]
     pub people: u32,
     /// How unequal people are: 0 makes all tap equally often, 1 is Zipf's law.
     #[serde(default)]
@@ -34,54 +46,22 @@ pub struct Scenario {
     /// Whether reactions carry the position of the player, which starts with the scenario.
     #[serde(default)]
     pub media_time: bool,
+    /// Reactions carry a tapped time by the clock of their person's phone, which is wrong by up to this many seconds,
+    /// ahead or behind; without it they carry none.
+    #[serde(default)]
+    pub clock_skew_s: Option<f64>,
+    /// Taps wait in a queue that is sent whenever so many milliseconds are over; 0 sends each at once.
+    #[serde(default)]
+    pub queue_ms: u32,
     /// What happens, in order.
-    #[serde(rename = "phase")]
+    #[serde(rename = "phase", default)]
     pub phases: Vec<Phase>,
-    /// Moments that a reader of the output should see.
-    #[serde(rename = "expect", default)]
-    pub expectations: Vec<Expectation>,
-}
-
-/// A part of a scenario with one mood.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Phase {
-    /// Shown while it is played.
-    pub name: String,
-    /// Length.
-    pub seconds: f64,
-    /// Random taps of a crowd. A phase has this or `beat`.
-    pub rate: Option<Rate>,
-    /// A steady beat of single taps and bursts. A phase has this or `rate`.
-    pub beat: Option<Beat>,
-    /// Emotes and how often each is chosen, relative to the others.
-    pub emotes: BTreeMap<String, f64>,
-}
-
-/// On every beat one tap, or a burst of identical ones.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Beat {
-    /// Time between beats.
-    pub every_ms: u32,
-    /// Share of beats that are bursts.
-    pub burst_share: f64,
-    /// Smallest and largest burst.
-    pub burst: [u32; 2],
-    /// Time over which a burst spreads.
-    pub spread_ms: u32,
-}
-
-/// A moment that should come of a phase.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expectation {
-    /// The phase, by name.
-    pub phase: String,
-    /// The moment's emote.
-    pub emote: String,
-    /// Earliest and latest second of the phase at which a window with this moment may begin or end.
-    pub within_s: [f64; 2],
+    /// Programs that send, instead of phases.
+    #[serde(default)]
+    pub clients: Option<Clients>,
+    /// What a reader of the output should see.
+    #[serde(default)]
+    pub expect: Expect,
 }
 
 /// People that an audience may have: their activity is a table in memory.
@@ -90,6 +70,12 @@ pub const PEOPLE_MAX: u32 = 1_000_000;
 /// Bytes of a scenario file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Longest queue: beyond a minute the taps are another event's.
+const QUEUE_MS_MAX: u32 = 60_000;
+
+/// Furthest that a phone's clock may be wrong, in seconds: a day.
+const CLOCK_SKEW_S_MAX: f64 = 86_400.0;
+
 impl Scenario {
     /// Finds a scenario by its name, or reads the file at a path.
     pub fn load(name_or_path: &str) -> Result<Self> {
@@ -97,7 +83,12 @@ impl Scenario {
             return Self::parse(text).with_context(|| format!("scenario {name_or_path}"));
         }
         let path = Path::new(name_or_path);
-        let about = || format!("scenario {name_or_path}: expected one of {}, or a file", NAMES.join(", "));
+        let about = || {
+            format!(
+                "scenario {name_or_path}: expected one of {}, or a file",
+                names().collect::<Vec<_>>().join(", ")
+            )
+        };
         let metadata = std::fs::metadata(path).with_context(about)?;
         if metadata.len() > FILE_BYTES_MAX {
             bail!("scenario {name_or_path}: expected a file of at most {FILE_BYTES_MAX} bytes");
@@ -114,75 +105,59 @@ impl Scenario {
     }
 
     fn check(&mut self) -> Result<()> {
-        if !(1..=PEOPLE_MAX).contains(&self.people) {
-            bail!("people: expected 1 to {PEOPLE_MAX}");
-        }
         if !(0.0..=3.0).contains(&self.activity) {
             bail!("activity: expected 0 to 3");
         }
         if !(0.0..=0.9).contains(&self.variation) {
             bail!("variation: expected 0 to 0.9");
         }
+        if self.queue_ms > QUEUE_MS_MAX {
+            bail!("queue_ms: expected at most {QUEUE_MS_MAX}");
+        }
+        if self.clock_skew_s.is_some_and(|skew| !(0.001..=CLOCK_SKEW_S_MAX).contains(&skew)) {
+            bail!("clock_skew_s: expected 0.001 to {CLOCK_SKEW_S_MAX}");
+        }
+        if self.clock_skew_s.is_some() && self.endpoint != Endpoint::Reactions {
+            bail!("clock_skew_s: expected endpoint = \"reactions\"");
+        }
+        match &mut self.clients {
+            Some(clients) => {
+                if !self.phases.is_empty() || self.people > 0 {
+                    bail!("clients: expected neither [[phase]] nor people beside them");
+                }
+                clients.check().context("clients")?;
+            }
+            None => self.check_phases()?,
+        }
+        self.expect.check(&self.phases)
+    }
+
+    fn check_phases(&mut self) -> Result<()> {
+        if !(1..=PEOPLE_MAX).contains(&self.people) {
+            bail!("people: expected 1 to {PEOPLE_MAX}");
+        }
         if self.phases.is_empty() {
-            bail!("expected at least one [[phase]]");
+            bail!("expected at least one [[phase]], or [clients]");
         }
         for phase in &mut self.phases {
             phase.check().with_context(|| format!("phase {:?}", phase.name))?;
         }
-        for expectation in &mut self.expectations {
-            expectation.emote = canonical(&expectation.emote)?;
-            let Some(phase) = self.phases.iter().find(|phase| phase.name == expectation.phase) else {
-                bail!("expect: no phase is called {:?}", expectation.phase);
-            };
-            let [from, to] = expectation.within_s;
-            let in_order = from >= 0.0 && from < to && to.is_finite();
-            if !in_order || !phase.emotes.contains_key(&expectation.emote) {
-                bail!(
-                    "expect for {:?}: expected within_s = [from, to] and an emote of the phase",
-                    phase.name
-                );
-            }
-        }
         Ok(())
+    }
+
+    /// Whether any part of it happens inside the server, where no client can make it happen.
+    pub fn needs_a_spool(&self) -> bool {
+        self.phases.iter().any(|phase| phase.spooled)
     }
 }
 
-impl Phase {
-    fn check(&mut self) -> Result<()> {
-        if !(0.1..=86_400.0).contains(&self.seconds) {
-            bail!("seconds: expected 0.1 to 86400");
-        }
-        match (&self.rate, &self.beat) {
-            (Some(rate), None) => rate.check().map_err(anyhow::Error::msg)?,
-            (None, Some(beat)) => beat.check()?,
-            _ => bail!("expected either rate or beat"),
-        }
-        let weights_are_good = self.emotes.values().all(|weight| weight.is_finite() && *weight > 0.0);
-        if self.emotes.is_empty() || !weights_are_good {
-            bail!("emotes: expected at least one, each with a weight above 0");
-        }
-        let canonical = |(emote, weight): (&String, &f64)| Ok((canonical(emote)?, *weight));
-        self.emotes = self.emotes.iter().map(canonical).collect::<Result<_>>()?;
-        Ok(())
+/// Emotes with their weights, in canonical form.
+fn checked_emotes(emotes: &BTreeMap<String, f64>) -> Result<BTreeMap<String, f64>> {
+    let weights_are_good = emotes.values().all(|weight| weight.is_finite() && *weight > 0.0);
+    if emotes.is_empty() || !weights_are_good {
+        bail!("emotes: expected at least one, each with a weight above 0");
     }
-}
-
-impl Beat {
-    fn check(&self) -> Result<()> {
-        let [least, most] = self.burst;
-        let good = (10..=60_000).contains(&self.every_ms)
-            && (0.0..=1.0).contains(&self.burst_share)
-            && (2..=10_000).contains(&least)
-            && (least..=10_000).contains(&most)
-            && self.spread_ms < self.every_ms;
-        if good {
-            return Ok(());
-        }
-        bail!(
-            "beat: expected every_ms of 10 to 60000, burst_share of 0 to 1, burst = [2 or more, at most 10000], and \
-             spread_ms below every_ms"
-        );
-    }
+    emotes.iter().map(|(emote, weight)| Ok((canonical(emote)?, *weight))).collect()
 }
 
 /// The form in which the server reports an emote.

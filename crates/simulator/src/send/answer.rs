@@ -48,12 +48,21 @@ struct RejectedJson {
     server_time: Option<String>,
 }
 
+/// What the source systems' endpoints answer.
+#[derive(Deserialize)]
+struct MessageJson {
+    #[serde(rename = "message_id")]
+    _message_id: String,
+}
+
+/// A native problem, or the `error` of a source system's endpoint.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ProblemJson {
     r#type: String,
     title: String,
     detail: String,
+    error: String,
     server_time: Option<String>,
 }
 
@@ -70,6 +79,25 @@ impl Answer {
                 },
             };
         }
+        Self::read_failure(status, headers, body)
+    }
+
+    /// Reads the answer of a source system's endpoint to one reaction.
+    pub(crate) fn read_message(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        if !status.is_success() {
+            return Self::read_failure(status, headers, body);
+        }
+        match serde_json::from_slice::<MessageJson>(body) {
+            Ok(_) => Self::Taken { accepted: 1, duplicates: 0, rejected: Vec::new(), server_time_ms: None },
+            Err(error) => Self::Refused {
+                class: "answer-unreadable".to_owned(),
+                detail: format!("expected an answer with status and message_id: {error}"),
+                server_time_ms: None,
+            },
+        }
+    }
+
+    fn read_failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         if status == StatusCode::TOO_MANY_REQUESTS
             || status == StatusCode::REQUEST_TIMEOUT
             || status.is_server_error()
@@ -81,7 +109,10 @@ impl Answer {
         let class = class_of(&problem.r#type);
         Self::Refused {
             class: if class.is_empty() { format!("status-{}", status.as_u16()) } else { class },
-            detail: if problem.detail.is_empty() { problem.title } else { problem.detail },
+            detail: [problem.detail, problem.title, problem.error]
+                .into_iter()
+                .find(|text| !text.is_empty())
+                .unwrap_or_default(),
             server_time_ms: problem.server_time.as_deref().and_then(|text| time::parse_ms(text).ok()),
         }
     }

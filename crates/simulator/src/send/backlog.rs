@@ -10,6 +10,8 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 
+use crate::audience::Tap;
+
 /// A tap whose time has come.
 #[derive(Debug, Clone)]
 pub(crate) struct DueTap {
@@ -18,6 +20,15 @@ pub(crate) struct DueTap {
     pub(crate) user: u32,
     pub(crate) emote: Arc<str>,
     pub(crate) media_time_ms: Option<u64>,
+    /// How far the phone's clock is ahead, where it is reported.
+    pub(crate) skew_ms: Option<i64>,
+}
+
+impl DueTap {
+    pub(crate) fn new(due: Instant, tap: Tap) -> Self {
+        let Tap { user, emote, media_time_ms, skew_ms, .. } = tap;
+        Self { due, user, emote, media_time_ms, skew_ms }
+    }
 }
 
 /// Taps that are due and not yet taken by a connection. One planner puts in, many connections take out.
@@ -103,7 +114,7 @@ mod tests {
     use super::{Backlog, DueTap};
 
     fn tap(user: u32) -> DueTap {
-        DueTap { due: Instant::now(), user, emote: "🔥".into(), media_time_ms: None }
+        DueTap { due: Instant::now(), user, emote: "🔥".into(), media_time_ms: None, skew_ms: None }
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ pub(crate) struct Counters {
     pub(crate) overflowed: Counter,
     pub(crate) unsent: Counter,
     pub(crate) retried: Counter,
+    pub(crate) uncertain: Counter,
     pub(crate) refusals: Counter,
     pub(crate) connections_lost: Counter,
     refused: Mutex<BTreeMap<String, Refused>>,
@@ -71,6 +72,8 @@ pub struct Counts {
     pub unsent: u64,
     /// Attempts after the first one, reaction by reaction, each with the id of the first.
     pub retried: u64,
+    /// Attempts that ended without an answer, at an endpoint that knows no ids: what is sent again then may be counted twice.
+    pub uncertain: u64,
     /// Answers 429, 503 and the like: "try later".
     pub refusals: u64,
     /// Connections that ended or could not be made.
@@ -106,6 +109,7 @@ impl Counters {
             overflowed: self.overflowed.get(),
             unsent: self.unsent.get(),
             retried: self.retried.get(),
+            uncertain: self.uncertain.get(),
             refusals: self.refusals.get(),
             connections_lost: self.connections_lost.get(),
             rejected_by_type: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use bytes::Bytes;
 use hdrhistogram::Histogram;
 use hyper::Method;
 use tokio::time::{Instant, sleep};
@@ -20,7 +19,8 @@ use super::{
 /// One connection's worth of sending.
 pub(super) struct HttpLane {
     shared: Arc<Shared>,
-    path: String,
+    number: u64,
+    path: Arc<str>,
     connection: Option<HttpConnection>,
     ids: IdMaker,
     backoff: Backoff,
@@ -31,9 +31,9 @@ pub(super) struct HttpLane {
 
 impl HttpLane {
     pub(super) fn new(shared: Arc<Shared>, number: u64, latency: Histogram<u64>) -> Self {
-        let (path, ids) = (shared.target.reactions_path(), IdMaker::new(shared.clock.clone()));
-        let waiting = Vec::new();
-        Self { shared, path, connection: None, ids, backoff: Backoff::new(number), waiting, latency }
+        let (path, ids) = (shared.shape.path(), IdMaker::new(shared.clock.clone()));
+        let (waiting, backoff) = (Vec::new(), Backoff::new(number));
+        Self { shared, number, path, connection: None, ids, backoff, waiting, latency }
     }
 
     /// Sends until there is nothing more to send, or until told to stop at once.
@@ -48,7 +48,7 @@ impl HttpLane {
     }
 
     async fn send_all(&mut self) {
-        while let Some(taps) = self.shared.source.take(self.shared.batch).await {
+        while let Some(taps) = self.shared.source.take(self.number, self.shared.batch).await {
             self.shared.counters.sent.add(taps.len() as u64);
             self.waiting = taps.into_iter().map(|tap| self.ids.reaction(tap)).collect();
             self.deliver().await;
@@ -66,7 +66,10 @@ impl HttpLane {
             let pause = match self.attempt().await {
                 Ok((answer, date_ms)) => self.settle(answer, date_ms),
                 Err(_) => {
-                    self.connection = None;
+                    // Where the connection could be made, the request may have arrived.
+                    if self.connection.take().is_some() && !self.shared.shape.has_ids() {
+                        self.shared.counters.uncertain.add(self.waiting.len() as u64);
+                    }
                     self.shared.counters.connections_lost.add(1);
                     Some(self.backoff.pause())
                 }
@@ -83,9 +86,9 @@ impl HttpLane {
             Some(connection) => self.connection.insert(connection),
             None => self.connection.insert(HttpConnection::open(&self.shared.target).await?),
         };
-        let (kind, body) = encode(&self.waiting);
+        let (kind, body) = self.shared.shape.encode(&self.waiting);
         let (status, headers, body) = connection.request(Method::POST, &self.path, kind, body).await?;
-        Ok((Answer::read(status, &headers, &body), date_ms(&headers)))
+        Ok((self.shared.shape.read(status, &headers, &body), date_ms(&headers)))
     }
 
     /// Counts what is answered, keeps in `waiting` what must be sent again, and says when.
@@ -152,17 +155,4 @@ impl HttpLane {
         self.waiting.retain(|reaction| may_retry(reaction, next_attempt));
         self.shared.counters.unanswered.add((before - self.waiting.len()) as u64);
     }
-}
-
-/// One reaction is a JSON object; several are one object a line.
-fn encode(reactions: &[Reaction]) -> (&'static str, Bytes) {
-    let mut body = Vec::with_capacity(reactions.len() * 128);
-    for reaction in reactions {
-        reaction.encode(None, &mut body);
-        if reactions.len() > 1 {
-            body.push(b'\n');
-        }
-    }
-    let kind = if reactions.len() > 1 { "application/x-ndjson" } else { "application/json" };
-    (kind, body.into())
 }

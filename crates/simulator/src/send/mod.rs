@@ -7,6 +7,7 @@ mod counters;
 mod http;
 mod reaction;
 mod retry;
+mod shape;
 mod source;
 mod websocket;
 
@@ -24,6 +25,7 @@ pub(crate) use backlog::DueTap;
 pub(crate) use connection::{HttpConnection, open_stream};
 pub(crate) use counters::Counters;
 pub use counters::{Counts, Refused};
+pub(crate) use shape::Shape;
 pub(crate) use source::Source;
 
 use crate::{args::Transport, clock::ServerClock, target::Target};
@@ -34,6 +36,7 @@ pub(crate) const BACKLOG_MAX: usize = 65_536;
 /// What all connections of a run share.
 pub(crate) struct Shared {
     pub(crate) target: Target,
+    pub(crate) shape: Shape,
     pub(crate) source: Source,
     pub(crate) counters: Counters,
     pub(crate) clock: ServerClock,

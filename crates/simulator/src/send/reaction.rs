@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use emostream_protocol::ReactionId;
+use emostream_protocol::{ReactionId, time};
 use rand::{Rng as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -19,9 +19,10 @@ pub(crate) struct Reaction {
     pub(crate) due: Instant,
     /// Whether its id has been made anew because the clock was wrong: once is enough.
     pub(crate) renewed: bool,
-    user: u32,
-    emote: Arc<str>,
+    pub(crate) user: u32,
+    pub(crate) emote: Arc<str>,
     media_time_ms: Option<u64>,
+    skew_ms: Option<i64>,
 }
 
 /// Makes ids in the server's time. Their random part is never that of another run, even with the same seed: the server
@@ -49,6 +50,7 @@ impl IdMaker {
             user: tap.user,
             emote: tap.emote,
             media_time_ms: tap.media_time_ms,
+            skew_ms: tap.skew_ms,
         }
     }
 
@@ -78,6 +80,8 @@ impl Reaction {
             user_id: String,
             #[serde(skip_serializing_if = "Option::is_none")]
             media_time_ms: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            tapped_at: Option<String>,
         }
         let json = Json {
             r#type: kind,
@@ -85,6 +89,7 @@ impl Reaction {
             id: self.id.to_string(),
             user_id: format!("fan-{}", self.user),
             media_time_ms: self.media_time_ms,
+            tapped_at: self.skew_ms.map(|skew_ms| time::format_ms(self.id.unix_ms() + skew_ms)),
         };
         serde_json::to_writer(into, &json).expect("writing strings and numbers to memory cannot fail");
     }

@@ -1,8 +1,12 @@
 //! Where connections get their taps: from the backlog of an open loop, or one after the other in a closed loop.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::time::Instant;
+use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, DueTap};
@@ -16,10 +20,19 @@ pub(crate) enum Source {
     Closed(ClosedLoop),
 }
 
-/// An endless supply until its end.
+/// A supply until its end, shared by all connections, or one for each.
 pub(crate) struct ClosedLoop {
-    taps: Mutex<Box<dyn Iterator<Item = Tap> + Send>>,
+    lanes: Vec<Mutex<Lane>>,
+    /// Average rest of a connection between its taps.
+    pause: Duration,
     end: CancellationToken,
+}
+
+struct Lane {
+    taps: Box<dyn Iterator<Item = Tap> + Send>,
+    /// Chance of the rests.
+    rng: Xoshiro256PlusPlus,
+    begun: bool,
 }
 
 impl Source {
@@ -28,14 +41,30 @@ impl Source {
     }
 
     pub(crate) fn closed(taps: impl Iterator<Item = Tap> + Send + 'static) -> Self {
-        Self::Closed(ClosedLoop { taps: Mutex::new(Box::new(taps)), end: CancellationToken::new() })
+        Self::closed_by_lane([taps], Duration::ZERO)
     }
 
-    /// The next taps, at most `max`; `None` when there are no more. Cancelling loses nothing.
-    pub(crate) async fn take(&self, max: usize) -> Option<Vec<DueTap>> {
+    /// Each connection has taps of its own; connections beyond their number share them in turn.
+    pub(crate) fn closed_by_lane<T: Iterator<Item = Tap> + Send + 'static>(
+        taps: impl IntoIterator<Item = T>,
+        pause: Duration,
+    ) -> Self {
+        let lane = |(number, taps): (u64, T)| {
+            let rng = Xoshiro256PlusPlus::seed_from_u64(number);
+            Mutex::new(Lane { taps: Box::new(taps), rng, begun: false })
+        };
+        let lanes = (0..).zip(taps).map(lane).collect();
+        Self::Closed(ClosedLoop { lanes, pause, end: CancellationToken::new() })
+    }
+
+    /// The next taps for a connection, at most `max`; `None` when there are no more. Cancelling loses nothing.
+    pub(crate) async fn take(&self, lane: u64, max: usize) -> Option<Vec<DueTap>> {
         match self {
             Self::Open(backlog) => backlog.take(max).await,
-            Self::Closed(closed) => closed.take(max),
+            Self::Closed(closed) => {
+                closed.rest(lane).await;
+                closed.take(lane, max)
+            }
         }
     }
 
@@ -79,19 +108,36 @@ impl Source {
 }
 
 impl ClosedLoop {
-    fn take(&self, max: usize) -> Option<Vec<DueTap>> {
+    /// Waits for as long as a client waits before its next message, and less before its first, so that not all begin at
+    /// the same instant.
+    async fn rest(&self, number: u64) {
+        if self.pause.is_zero() {
+            return;
+        }
+        let rest = self.with_lane(number, |lane| {
+            let rest = self.pause.mul_f64(lane.rng.random_range(0.5..=1.5));
+            if lane.begun { rest } else { rest.mul_f64(lane.rng.random_range(0.0..=1.0)) }
+        });
+        tokio::select! {
+            () = sleep(rest.unwrap_or_default()) => {}
+            () = self.end.cancelled() => {}
+        }
+    }
+
+    fn take(&self, number: u64, max: usize) -> Option<Vec<DueTap>> {
         if self.end.is_cancelled() {
             return None;
         }
         let due = Instant::now();
-        let mut taps = self.taps.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = taps.by_ref().take(max).map(|tap| DueTap {
-            due,
-            user: tap.user,
-            emote: tap.emote,
-            media_time_ms: tap.media_time_ms,
+        let next = self.with_lane(number, |lane| {
+            lane.begun = true;
+            lane.taps.by_ref().take(max).map(|tap| DueTap::new(due, tap)).collect::<Vec<_>>()
         });
-        let next: Vec<DueTap> = next.collect();
-        (!next.is_empty()).then_some(next)
+        next.filter(|next| !next.is_empty())
+    }
+
+    fn with_lane<R>(&self, number: u64, work: impl FnOnce(&mut Lane) -> R) -> Option<R> {
+        let lane = self.lanes.get(number as usize % self.lanes.len().max(1))?;
+        Some(work(&mut lane.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }

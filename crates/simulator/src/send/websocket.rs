@@ -34,6 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// One connection's worth of sending.
 pub(super) struct WebSocketLane {
     shared: Arc<Shared>,
+    number: u64,
     ids: IdMaker,
     backoff: Backoff,
     /// The most that may be in flight, ever.
@@ -88,6 +89,7 @@ impl WebSocketLane {
         Self {
             ids: IdMaker::new(shared.clock.clone()),
             shared,
+            number,
             backoff: Backoff::new(number),
             window_max,
             window: window_max,
@@ -134,7 +136,7 @@ impl WebSocketLane {
     async fn converse(&mut self) -> Result<End> {
         let mut stream = open_stream(&self.shared.target, "").await?;
         self.await_hello(&mut stream).await?;
-        let shared = self.shared.clone();
+        let (shared, number) = (self.shared.clone(), self.number);
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -153,7 +155,7 @@ impl WebSocketLane {
                         return Ok(end);
                     }
                 }
-                taps = shared.source.take(room), if takes_new => match taps {
+                taps = shared.source.take(number, room), if takes_new => match taps {
                     Some(taps) => self.send_new(&mut stream, taps).await?,
                     None => self.drained = true,
                 },
