@@ -1,6 +1,9 @@
 //! The simulator against a small server of its own: retries, counts, the same sequence for the same seed, viewers.
 #![expect(clippy::unwrap_used, reason = "a test fails where its preparation fails")]
 
+mod checking;
+mod past;
+mod senders;
 mod sending;
 mod server;
 mod stream;

@@ -15,7 +15,7 @@ use emostream_simulator::clock::{Clock as _, MachineClock};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -61,6 +61,12 @@ pub(crate) struct Kept {
     pub(crate) ahead_ms: AtomicI64,
     /// Reactions since the last pulse.
     pub(crate) pulse: Mutex<HashMap<String, u64>>,
+    /// Bodies at the source systems' endpoints, each attempt, with their paths.
+    pub(crate) messages: Mutex<Vec<(String, Value)>>,
+    /// Reactions that the windows have beyond those that were taken.
+    pub(crate) miscounted: AtomicI64,
+    /// Moments as the server lists them.
+    pub(crate) moments: Mutex<Vec<Value>>,
     /// Sends every moment twice, and windows backwards.
     pub(crate) faulty_stream: bool,
 }
@@ -83,6 +89,9 @@ impl Server {
             attempts: Mutex::default(),
             ahead_ms: AtomicI64::new(0),
             pulse: Mutex::default(),
+            messages: Mutex::default(),
+            miscounted: AtomicI64::new(0),
+            moments: Mutex::default(),
             faulty_stream,
         });
         let mut tasks = JoinSet::new();
@@ -169,7 +178,16 @@ async fn answer(kept: Arc<Kept>, request: Request<Incoming>) -> Result<Response<
     if request.uri().path() == "/readyz" {
         return Ok(Response::new(Full::default()));
     }
-    assert_eq!(request.uri().path(), "/v1/channels/main/reactions");
+    let path = request.uri().path().to_owned();
+    if let Some(answer) = crate::past::answer(&kept, &path) {
+        return Ok(answer);
+    }
+    if crate::senders::PATHS.contains(&path.as_str()) {
+        assert_eq!(request.headers()["content-type"], "application/json");
+        let body = request.into_body().collect().await.map_err(|_| Dropped)?.to_bytes();
+        return crate::senders::answer(&kept, path, &body).ok_or(Dropped);
+    }
+    assert_eq!(path, "/v1/channels/main/reactions");
     let ndjson = request.headers()["content-type"] == "application/x-ndjson";
     let body = request.into_body().collect().await.map_err(|_| Dropped)?.to_bytes();
     let inputs = match parse_body(&body, ndjson).unwrap() {

@@ -32,7 +32,7 @@ fn agree(request: &Request, mut response: Response) -> Result<Response, ErrorRes
 
 pub(crate) async fn serve(stream: TcpStream, kept: &Arc<Kept>) -> Result<()> {
     let mut stream = accept_hdr_async(stream, agree).await?;
-    let hello = json!({"type": "hello", "channel": "main", "epoch": "e", "seq": 1, "server_time": format_ms(kept.now_ms())});
+    let hello = json!({"type": "hello", "channel": "main", "epoch": "e", "seq": 1, "server_time": format_ms(kept.now_ms()), "window_ms": 200});
     stream.send(Message::text(hello.to_string())).await?;
     let mut beat = interval(Duration::from_millis(50));
     let mut seq = FIRST_SEQ;
