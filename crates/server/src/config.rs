@@ -10,6 +10,7 @@ mod dotenv;
 mod layers;
 mod path;
 mod preset;
+mod store;
 mod variables;
 
 pub use channels::ChannelConfig;
@@ -18,6 +19,7 @@ pub use dotenv::with_dotenv;
 pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
 pub use preset::Preset;
+pub use store::StoreConfig;
 
 /// A part of the reaction's path that a node can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub enum Role {
     Aggregate,
     /// Holds viewers' connections.
     Edge,
+    /// Accounts, channels, settings and the archive: what needs the store.
+    Control,
 }
 
 impl TryFrom<String> for Role {
@@ -45,7 +49,7 @@ impl TryFrom<String> for Role {
 
 impl Role {
     /// All roles, in the order of a reaction's path.
-    pub const ALL: [Self; 3] = [Self::Ingest, Self::Aggregate, Self::Edge];
+    pub const ALL: [Self; 4] = [Self::Ingest, Self::Aggregate, Self::Edge, Self::Control];
 
     /// The role's name.
     pub fn name(self) -> &'static str {
@@ -53,6 +57,7 @@ impl Role {
             Self::Ingest => "ingest",
             Self::Aggregate => "aggregate",
             Self::Edge => "edge",
+            Self::Control => "control",
         }
     }
 }
@@ -70,6 +75,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Roles to run. Empty: all.
     pub roles: Vec<Role>,
+    /// The store of accounts, settings and the archive.
+    pub store: StoreConfig,
     /// The log.
     pub log: LogConfig,
     /// Windows and pulses.
@@ -99,6 +106,7 @@ impl Default for Config {
             listen: Vec::new(),
             data_dir: PathBuf::from("data"),
             roles: Vec::new(),
+            store: StoreConfig::default(),
             log: LogConfig::default(),
             windows: WindowsConfig::default(),
             ingest: IngestConfig::default(),
@@ -135,6 +143,7 @@ impl Config {
     /// Checks every section; returns all findings, not only the first.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut findings = Findings::default();
+        self.store.validate(&mut findings);
         self.log.validate(&mut findings);
         self.windows.validate(&mut findings);
         self.ingest.validate(&mut findings);

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use crate::{
     aggregate,
     config::{Config, LogKind, Role},
+    control::Control,
     http::{
         app::{App, Phase},
         listener::Server,
@@ -41,6 +42,7 @@ pub struct Node {
     server: Arc<Server>,
     ingest: Option<Arc<Ingest>>,
     aggregate: Option<aggregate::Handles>,
+    control: Option<Arc<Control>>,
     log: Arc<EmbeddedLog>,
     tasks: Tasks,
     addresses: Vec<SocketAddr>,
@@ -68,10 +70,10 @@ impl Node {
         let clock = Arc::new(SteadyClock::new(Arc::new(SystemClock)));
         let log = Arc::new(storage::open(&config, clock.clone())?);
         clock.not_before(storage::newest_append_ms(&log)?);
-        Self::start_roles(config, listeners, clock, log).map_err(StartError::Failed)
+        Self::start_roles(config, listeners, clock, log).await.map_err(StartError::Failed)
     }
 
-    fn start_roles(
+    async fn start_roles(
         config: Config,
         listeners: Vec<TcpListener>,
         clock: Arc<dyn Clock>,
@@ -81,20 +83,27 @@ impl Node {
         let roles = shared.config.effective_roles();
         let tasks = shared.tasks.clone();
 
+        // First, since it says which channels there are.
+        let control = if roles.contains(&Role::Control) {
+            Some(shared.start_control().await?)
+        } else {
+            shared.publish_configured_channels()?;
+            None
+        };
         let ingest = roles.contains(&Role::Ingest).then(|| shared.start_ingest()).transpose()?;
         let aggregate = roles.contains(&Role::Aggregate).then(|| shared.start_aggregate()).transpose()?;
         let edge = roles.contains(&Role::Edge).then(|| shared.start_edge()).transpose()?;
 
         let intake = ingest.clone().map(|ingest| ingest as Arc<dyn Intake>);
         let endpoint = intake.clone().map(|intake| shared.endpoint(intake));
-        let app = App::new(shared.parts(intake, edge));
+        let app = App::new(shared.parts(intake, edge, control.clone()));
         let server = Server::new(app.clone(), endpoint, routes::router(app.clone()));
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
         for listener in listeners {
             server.serve(listener);
         }
         app.set_phase(Phase::Serving);
-        Ok(Self { app, server, ingest, aggregate, log, tasks, addresses })
+        Ok(Self { app, server, ingest, aggregate, control, log, tasks, addresses })
     }
 
     /// Addresses that the node listens on.
@@ -127,6 +136,9 @@ impl Node {
         self.app.viewers_leave.cancel();
         step("connections", self.server.finish()).await;
         self.tasks.stop.cancel();
+        if let Some(control) = &self.control {
+            step("close of the store", control.stop()).await;
+        }
         let log = self.log.clone();
         let closing = async {
             match tokio::task::spawn_blocking(move || log.close()).await {

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     channels::{Channel, Channels},
     config::Config,
+    control::Control,
     edge::Edge,
     intake::Intake,
     tasks::Tasks,
@@ -76,6 +77,8 @@ pub struct Parts {
     pub intake: Option<Arc<dyn Intake>>,
     /// Edge, if it runs here.
     pub edge: Option<Arc<Edge>>,
+    /// Control, if it runs here.
+    pub control: Option<Arc<Control>>,
     /// The node's metrics.
     pub metrics: Arc<Metrics>,
     /// The clock.
@@ -133,6 +136,11 @@ impl App {
     #[expect(clippy::unused_async, reason = "asks the store of accounts where there is one")]
     pub(super) async fn caller(&self, _token: &str) -> Result<Caller, Problem> {
         Err(not_here("control"))
+    }
+
+    /// Control, or the problem that it does not run here.
+    pub fn control(&self) -> Result<&Arc<Control>, Problem> {
+        self.control.as_ref().ok_or_else(|| not_here("control"))
     }
 
     /// Edge, or the problem that it does not run here.

@@ -12,6 +12,7 @@ use crate::{
     aggregate,
     channels::{Channels, Published},
     config::Config,
+    control::{self, Control},
     durable,
     edge::{self, Edge},
     http::app::Parts,
@@ -40,10 +41,6 @@ impl Shared {
     pub(super) fn new(config: Config, log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let emotes = Arc::new(Emotes::new());
         let channels = Arc::<Channels>::default();
-        for channel in &config.channels {
-            let published = Published::new(1, channel.settings(&emotes)?, false, &emotes)?;
-            channels.publish(&ChannelName::new(&channel.name)?, published)?;
-        }
         Ok(Self {
             tasks: Tasks::new(tokio::runtime::Handle::current()),
             output: TopicPartition::new(OUTPUT_TOPIC, 0),
@@ -56,6 +53,28 @@ impl Shared {
             channels,
             clock,
         })
+    }
+
+    pub(super) async fn start_control(&self) -> anyhow::Result<Arc<Control>> {
+        let components = control::Components {
+            log: self.log.clone(),
+            raw_topic: RAW_TOPIC.into(),
+            channels: self.channels.clone(),
+            emotes: self.emotes.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        };
+        self.publish_configured_channels()?;
+        Control::start(&self.config, components, &self.tasks).await
+    }
+
+    /// Without control, the channels are those of the configuration.
+    pub(super) fn publish_configured_channels(&self) -> anyhow::Result<()> {
+        for channel in &self.config.channels {
+            let published = Published::new(1, channel.settings(&self.emotes)?, false, &self.emotes)?;
+            self.channels.publish(&ChannelName::new(&channel.name)?, published)?;
+        }
+        Ok(())
     }
 
     pub(super) fn start_ingest(&self) -> anyhow::Result<Arc<Ingest>> {
@@ -121,7 +140,12 @@ impl Shared {
     }
 
     /// What the other handlers share.
-    pub(super) fn parts(self, intake: Option<Arc<dyn Intake>>, edge: Option<Arc<Edge>>) -> Parts {
+    pub(super) fn parts(
+        self,
+        intake: Option<Arc<dyn Intake>>,
+        edge: Option<Arc<Edge>>,
+        control: Option<Arc<Control>>,
+    ) -> Parts {
         Parts {
             config: self.config,
             log: self.log,
@@ -130,6 +154,7 @@ impl Shared {
             channels: self.channels,
             intake,
             edge,
+            control,
             metrics: self.metrics,
             clock: self.clock,
             tasks: self.tasks,
