@@ -7,6 +7,7 @@
 pub mod aggregate;
 pub mod channels;
 pub mod cli;
+pub mod compat;
 pub mod config;
 pub mod control;
 pub mod durable;

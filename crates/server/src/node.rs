@@ -93,6 +93,7 @@ impl Node {
         let ingest = roles.contains(&Role::Ingest).then(|| shared.start_ingest()).transpose()?;
         let aggregate = roles.contains(&Role::Aggregate).then(|| shared.start_aggregate()).transpose()?;
         let edge = roles.contains(&Role::Edge).then(|| shared.start_edge()).transpose()?;
+        shared.start_compat()?;
 
         let intake = ingest.clone().map(|ingest| ingest as Arc<dyn Intake>);
         let endpoint = intake.clone().map(|intake| shared.endpoint(intake));

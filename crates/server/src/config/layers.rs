@@ -37,8 +37,8 @@ pub fn load(layers: &Layers) -> Result<Config, ConfigError> {
         let preset = Preset::try_from(name).map_err(ConfigError::Unreadable)?;
         builder = builder.add_source(File::from_str(preset.layer(), FileFormat::Toml));
     }
-    let whole = builder.add_source(written).build().map_err(unreadable)?;
-    let config: Config = whole.try_deserialize().map_err(unreadable)?;
+    let whole = builder.add_source(written).build().map_err(|error| unreadable(&error))?;
+    let config: Config = whole.try_deserialize().map_err(|error| unreadable(&error))?;
     config.validate()?;
     Ok(config)
 }
@@ -63,10 +63,10 @@ fn written(layers: &Layers) -> Result<config::Config, ConfigError> {
     for (key, value) in &layers.set {
         builder = builder.add_source(File::from_str(&as_toml(key, value)?, FileFormat::Toml));
     }
-    builder.build().map_err(unreadable)
+    builder.build().map_err(|error| unreadable(&error))
 }
 
-fn unreadable(error: config::ConfigError) -> ConfigError {
+fn unreadable(error: &config::ConfigError) -> ConfigError {
     ConfigError::Unreadable(error.to_string())
 }
 

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, extract::ConnectInfo};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, Either, Full};
@@ -161,7 +161,7 @@ impl Server {
                 endpoint.post(request, peer.ip()).map(|answer| answer.map(Either::Left)).left_future()
             }
             _ => {
-                let routing = Box::pin(route(self.router.clone(), request));
+                let routing = Box::pin(route(self.router.clone(), request, peer));
                 routing.map(|answer| answer.map(Either::Right)).right_future()
             }
         };
@@ -195,8 +195,9 @@ fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn route(router: Router, request: Request<Incoming>) -> Response<Body> {
-    let request = request.map(|body| Body::new(body.map_err(axum::Error::new)));
+async fn route(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    let mut request = request.map(|body| Body::new(body.map_err(axum::Error::new)));
+    request.extensions_mut().insert(ConnectInfo(peer));
     match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

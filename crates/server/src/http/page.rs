@@ -162,6 +162,7 @@ pub async fn root(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
         ("metrics", "/metrics"),
         ("reactions", "/v1/channels/{channel}/reactions"),
         ("stream", "/v1/channels/{channel}/stream"),
+        ("emoji", "/emoji"),
     ];
     let information = ServiceInformation {
         service: "emostream",

@@ -21,6 +21,7 @@ use super::{
     problem::{ErrorType, Problem},
 };
 
+mod compat;
 mod node;
 mod reactions;
 
@@ -121,7 +122,7 @@ impl Route {
 }
 
 /// The parts of the table, in the order of the reference.
-const PARTS: [&[Route]; 2] = [reactions::ROUTES, node::ROUTES];
+const PARTS: &[&[Route]] = &[reactions::ROUTES, compat::ROUTES, node::ROUTES];
 
 const NUMBER: usize = {
     let (mut number, mut part) = (0, 0);

@@ -11,6 +11,7 @@ use super::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC};
 use crate::{
     aggregate,
     channels::{Channels, Published},
+    compat::console,
     config::Config,
     control::{self, Control},
     durable,
@@ -126,6 +127,16 @@ impl Shared {
             window_ms: self.config.windows.window_ms,
         };
         edge::start(&self.config.edge, &components, &self.tasks)
+    }
+
+    /// What only the source systems' users look at.
+    pub(super) fn start_compat(&self) -> anyhow::Result<()> {
+        let compat = &self.config.compat;
+        if compat.console {
+            let (log, output) = (self.log.clone(), self.output.clone());
+            console::start(log, output, compat.channel.clone(), self.emotes.clone(), &self.tasks)?;
+        }
+        Ok(())
     }
 
     /// What answers the hot route.

@@ -145,6 +145,11 @@ impl Process {
         self.stderr.text()
     }
 
+    /// Everything printed to standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
     /// `kill -9`; returns when the process is gone.
     pub(crate) fn kill9(mut self) -> Ended {
         // It may have ended by itself a moment before.

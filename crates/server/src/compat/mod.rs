@@ -1,0 +1,19 @@
+//! The source systems' endpoints: their clients, commands and payloads work here unchanged.
+//!
+//! | call | system | request | answer | where |
+//! |---|---|---|---|---|
+//! | `GET /` | E | | service information as JSON; the page for browsers | `http::page` |
+//! | `POST /emoji`, `POST /send-emoji` | E, D | `{"user_id","emoji_type","timestamp"}`, all required | 200 `{"status":"Emoji received","message_id"}`; 400 names the field | [`taps`] |
+//! | `POST /emojis` | B | `{"emoji","user_id"?}` | 200 `{"status":"queued","message_id"}` | [`taps`] |
+//! | `GET /health` | E | | `{"status","kafka_connected","buffer_size"}` | `http::health` |
+//! | console | E | | one line for each final window | [`console`] |
+//!
+//! All of them speak to one channel, `compat.channel`. Where two systems share a path, the body's fields decide. Errors are
+//! `{"error"}`. Times without a zone are UTC; emotes are emoji, `happy`, `sad` or shortcodes; fields that are not asked
+//! for are ignored.
+
+mod body;
+pub mod console;
+pub mod documents;
+mod follower;
+pub mod taps;
