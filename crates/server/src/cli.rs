@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, ConfigError, Layers, Preset, load, with_dotenv};
 
 mod check_config;
+mod export;
 mod log;
 mod serve;
 
@@ -37,6 +38,7 @@ Examples:
   emostream serve --preset emote-bursts              with the ports and defaults of system A
   emostream serve --set log.durability=os --listen 0.0.0.0:80
   emostream log cat --topic emote-output             windows, moments and settings as JSON lines
+  emostream export moments --channel main --format youtube --recording-started-at 2026-04-06T19:00:00Z
 
 Exit codes: 0 clean stop, 1 failure while running, 2 bad configuration or arguments.";
 
@@ -49,6 +51,8 @@ enum Command {
     CheckConfig(ConfigArgs),
     /// Look into the log of a data directory, also while a server runs on it.
     Log(log::LogArgs),
+    /// Write reactions or moments as files for other programs.
+    Export(export::ExportArgs),
     /// Play an audience against a server.
     Simulate(Box<emostream_simulator::SimulateArgs>),
 }
@@ -115,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::CheckConfig(args) => Ok(check_config::run(&args)),
         Command::Log(args) => log::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Simulate(args) => simulate(*args),
     };
     let code = result.unwrap_or_else(|error| {

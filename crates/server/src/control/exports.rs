@@ -4,6 +4,8 @@
 //! distance; each format is a file of its own. The same functions serve HTTP and the command line, during the event
 //! and afterwards.
 
+use emostream_protocol::{Emotes, row::MomentRow};
+
 mod csv;
 mod edl;
 mod ffmetadata;
@@ -17,6 +19,7 @@ mod youtube;
 #[cfg(test)]
 mod tests;
 
+pub use csv::cell as csv_cell;
 pub use timecode::FrameRate;
 pub use timeline::{Placed, Timeline};
 
@@ -49,6 +52,27 @@ pub struct ExportMoment {
     pub title: Option<String>,
     /// What a moderator wrote about it.
     pub note: Option<String>,
+}
+
+impl ExportMoment {
+    /// A moment as it was found, before anybody has edited it.
+    pub fn of(row: &MomentRow, emotes: &Emotes) -> Self {
+        Self {
+            id: row.id(),
+            seq: row.seq,
+            emote: emotes.name(row.emote).to_string(),
+            window_start_ms: row.window_start_ms,
+            window_ms: row.window_ms,
+            count: row.count,
+            strength: row.strength,
+            reactors: row.reactors,
+            rule: row.rule.as_str().to_owned(),
+            rule_version: row.rule_version,
+            media_time_ms: row.media_time_ms,
+            title: None,
+            note: None,
+        }
+    }
 }
 
 /// A format of exports.

@@ -35,7 +35,7 @@ pub(super) fn write(placed: &[Placed<'_>]) -> String {
 
 /// A text as a cell: quoted where it must be, and with an apostrophe before what a spreadsheet would take for a formula
 /// (OWASP, CSV injection).
-pub(crate) fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let formula = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
         || text.starts_with(['\t', '\r', '\n']);
     let safe = if formula { format!("'{text}") } else { text.to_owned() };
