@@ -24,6 +24,8 @@ pub(crate) enum Area {
     Channels,
     Settings,
     Emotes,
+    Archive,
+    Moments,
 }
 
 /// A transaction that changes records. Dropped without [`Change::commit`], it leaves nothing.

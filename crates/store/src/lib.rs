@@ -5,6 +5,7 @@
 //! random numbers. One SQL text serves both databases ([`sql`]); a change of records is one transaction, and changes
 //! of one area wait for each other ([`database::Area`]), so that a check and what it allows are one step.
 
+mod archive;
 mod channels;
 mod database;
 mod emotes;
@@ -17,13 +18,17 @@ mod settings;
 mod sql;
 mod users;
 
+pub use archive::{
+    ArchiveBatch, ArchiveCursor, ArchiveQuery, ArchiveSource, Archived, MomentEdit, MomentRecord,
+    WindowRecord,
+};
 pub use channels::{ChannelChange, ChannelRecord, NewChannel};
 pub use emotes::{EmoteImage, EmoteInfo, NewEmote};
 pub use error::StoreError;
 pub use limits::{
-    AUTHOR_CHARS_MAX, CUSTOM_EMOTES_PER_CHANNEL_MAX, DOCUMENT_BYTES_MAX, EMOTE_IMAGE_BYTES_MAX,
-    MEDIA_TYPE_CHARS_MAX, NAME_CHARS_MAX, PAGE_LIMIT_MAX, PASSWORD_HASH_BYTES_MAX, SEED_HASH_CHARS_MAX,
-    TITLE_CHARS_MAX,
+    ARCHIVE_BATCH_ROWS_MAX, AUTHOR_CHARS_MAX, CUSTOM_EMOTES_PER_CHANNEL_MAX, DOCUMENT_BYTES_MAX,
+    EMOTE_IMAGE_BYTES_MAX, MEDIA_TYPE_CHARS_MAX, NAME_CHARS_MAX, NOTE_CHARS_MAX, PAGE_LIMIT_MAX,
+    PASSWORD_HASH_BYTES_MAX, RULE_CHARS_MAX, SEED_HASH_CHARS_MAX, TITLE_CHARS_MAX, TOPIC_CHARS_MAX,
 };
 pub use open::{Store, StoreOptions};
 pub use page::Page;

@@ -32,6 +32,18 @@ pub const MEDIA_TYPE_CHARS_MAX: usize = 100;
 /// Custom emotes of a channel, whatever limit the caller gives: a list of them is not paged.
 pub const CUSTOM_EMOTES_PER_CHANNEL_MAX: u32 = 1_000;
 
+/// Rows that are archived together: some MiB, and SQLite's only writer is busy for a fraction of a second.
+pub const ARCHIVE_BATCH_ROWS_MAX: usize = 10_000;
+
+/// Characters of a topic's name; Apache Kafka's limit.
+pub const TOPIC_CHARS_MAX: usize = 249;
+
+/// Characters of a rule's name.
+pub const RULE_CHARS_MAX: usize = 64;
+
+/// Characters of a moment's note.
+pub const NOTE_CHARS_MAX: usize = 2_000;
+
 /// Refuses a text that is longer than `chars` or holds control characters; PostgreSQL cannot store NUL at all.
 pub(crate) fn check_line(field: &'static str, text: &str, chars: usize) -> Result<(), StoreError> {
     if text.chars().count() > chars || text.chars().any(char::is_control) {
@@ -39,6 +51,16 @@ pub(crate) fn check_line(field: &'static str, text: &str, chars: usize) -> Resul
             field,
             format!("at most {chars} characters, none of them a control character"),
         ));
+    }
+    Ok(())
+}
+
+/// The same for a text of several lines.
+pub(crate) fn check_text(field: &'static str, text: &str, chars: usize) -> Result<(), StoreError> {
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if text.chars().count() > chars || text.chars().any(control) {
+        let expected = format!("at most {chars} characters, of control characters only line breaks and tabs");
+        return Err(StoreError::invalid(field, expected));
     }
     Ok(())
 }

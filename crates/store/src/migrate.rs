@@ -9,7 +9,11 @@ use crate::{
 /// The steps in order; step `n` leads to schema `n`. A step that was released is never changed.
 ///
 /// They are written in PostgreSQL's names of types, one statement's closing parenthesis on a line of its own; see [`dialect`].
-const STEPS: &[&str] = &[include_str!("migrate/0001-users.sql"), include_str!("migrate/0002-channels.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrate/0001-users.sql"),
+    include_str!("migrate/0002-channels.sql"),
+    include_str!("migrate/0003-archive.sql"),
+];
 
 /// Applies what is missing. Refuses a schema that is newer than known, and then changes nothing.
 pub(crate) async fn migrate(database: &Database) -> Result<(), StoreError> {
