@@ -18,6 +18,9 @@ use super::Findings;
 pub struct ChannelConfig {
     /// Its name.
     pub name: String,
+    /// What people call it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub title: String,
     /// Emotes offered as buttons.
     pub palette: Vec<String>,
     /// Emoji accepted; absent: every emoji.
@@ -73,6 +76,7 @@ impl Default for ChannelConfig {
     fn default() -> Self {
         Self {
             name: "main".into(),
+            title: String::new(),
             palette: FEATURED_BY_DEFAULT.map(String::from).to_vec(),
             accepted_emotes: None,
             custom_emotes: Vec::new(),

@@ -65,7 +65,6 @@ impl Shared {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
         };
-        self.publish_configured_channels()?;
         Control::start(&self.config, components, &self.tasks).await
     }
 

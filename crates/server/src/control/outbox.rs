@@ -1,0 +1,121 @@
+//! The outbox of settings: what is stored goes into the log, in order and at least once, and then to this node's roles.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use emostream_log::{LogError, TopicPartition};
+use emostream_protocol::{ChannelName, id::home_partition, record::SettingsChange, settings::SettingsDocument};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Control, settings::Settings};
+use crate::channels::Published;
+
+/// After a refusal of log or store it is tried again so often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Versions taken from the store at once.
+const BATCH: u32 = 64;
+
+/// Wakes the task that publishes.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(Notify);
+
+impl Outbox {
+    /// Says that there is something to publish.
+    pub(super) fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Publishes until it is stopped; first what holds for every channel, unless that is said.
+pub(super) async fn run(
+    control: Arc<Control>,
+    is_said: bool,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let publishing = async {
+        while !is_said && let Err(error) = control.say_again().await {
+            report(&error);
+            tokio::time::sleep(RETRY).await;
+        }
+        loop {
+            match control.publish_stored().await {
+                Ok(0) => control.outbox.0.notified().await,
+                Ok(_) => {}
+                Err(error) => {
+                    report(&error);
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    };
+    stop.run_until_cancelled(publishing).await;
+    Ok(())
+}
+
+fn report(error: &anyhow::Error) {
+    tracing::warn!(error = format!("{error:#}"), "settings wait to be published");
+}
+
+impl Control {
+    /// Appends the newest settings of every channel: the log may be another than the one that was told before.
+    /// Counting leaves repeats out.
+    pub(super) async fn say_again(&self) -> anyhow::Result<()> {
+        for channel in self.components.channels.all() {
+            let published = channel.published().clone();
+            self.append(&channel.name, published.version, &published.settings).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes what is stored and not known to be in the log; how much that was.
+    async fn publish_stored(&self) -> anyhow::Result<usize> {
+        let waiting = self.store.unpublished_settings(BATCH).await.context("read stored settings")?;
+        let number = waiting.len();
+        for stored in waiting {
+            let channel = stored.channel.clone();
+            let Settings { version, document, .. } = Settings::read(stored)?;
+            self.append(&channel, version, &document).await?;
+            self.show(&channel, version, document)?;
+            self.store.mark_published(&channel, version).await.context("mark settings as published")?;
+        }
+        Ok(number)
+    }
+
+    async fn append(
+        &self,
+        channel: &ChannelName,
+        version: u64,
+        document: &SettingsDocument,
+    ) -> anyhow::Result<()> {
+        let log = &self.components.log;
+        let partitions = log.partitions(&self.components.raw_topic).context("the raw topic exists")?;
+        let home = home_partition(channel, partitions);
+        let target = TopicPartition::new(self.components.raw_topic.clone(), home);
+        let change = SettingsChange { channel: channel.clone(), settings: document.for_log(version) };
+        match log.append_reserved(&target, vec![change.encode()]).await {
+            Ok(_) => Ok(()),
+            // The node is stopping: what is not marked is published at the next start.
+            Err(LogError::Closed) => std::future::pending().await,
+            Err(error) => Err(error).context("append settings"),
+        }
+    }
+
+    /// Publishes to this node's roles, unless they know a newer version.
+    pub(super) fn show(
+        &self,
+        name: &ChannelName,
+        version: u64,
+        settings: SettingsDocument,
+    ) -> anyhow::Result<()> {
+        let known = self.components.channels.get(name).map(|channel| channel.published().clone());
+        if known.as_ref().is_some_and(|known| known.version >= version) {
+            return Ok(());
+        }
+        let closed = known.is_some_and(|known| known.closed);
+        let published = Published::new(version, settings, closed, &self.components.emotes)?;
+        self.components.channels.publish(name, published)?;
+        Ok(())
+    }
+}
