@@ -47,8 +47,7 @@ impl Control {
             for record in page.items {
                 let settings = self.settings(&record.name).await?;
                 let Components { emotes, channels, .. } = &self.components;
-                let published =
-                    Published::new(settings.version, settings.document, record.closed, emotes)?;
+                let published = Published::new(settings.version, settings.document, record.closed, emotes)?;
                 channels.publish(&record.name, published)?;
             }
             after = page.next;

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use emostream_log::{LogError, TopicPartition};
-use emostream_protocol::{ChannelName, id::home_partition, record::SettingsChange, settings::SettingsDocument};
+use emostream_protocol::{
+    ChannelName, id::home_partition, record::SettingsChange, settings::SettingsDocument,
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -29,11 +31,7 @@ impl Outbox {
 }
 
 /// Publishes until it is stopped; first what holds for every channel, unless that is said.
-pub(super) async fn run(
-    control: Arc<Control>,
-    is_said: bool,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+pub(super) async fn run(control: Arc<Control>, is_said: bool, stop: CancellationToken) -> anyhow::Result<()> {
     let publishing = async {
         while !is_said && let Err(error) = control.say_again().await {
             report(&error);

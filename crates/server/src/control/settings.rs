@@ -52,10 +52,7 @@ impl Settings {
     /// Reads a stored version.
     pub fn read(stored: SettingsVersion) -> Result<Self, StoreError> {
         let document = serde_json::from_str(&stored.document).map_err(|error| {
-            StoreError::Damaged(format!(
-                "settings of {} version {}: {error}",
-                stored.channel, stored.version
-            ))
+            StoreError::Damaged(format!("settings of {} version {}: {error}", stored.channel, stored.version))
         })?;
         Ok(Self {
             version: stored.version,
@@ -162,4 +159,3 @@ impl Control {
         }
     }
 }
-
