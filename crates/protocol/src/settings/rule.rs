@@ -24,7 +24,7 @@ pub struct PlainRule {
     pub interval: u32,
 }
 
-/// The full rule: all gates have to pass in the same window.
+/// The full rule: all gates have to pass in the same window. `docs/moments.md` has the method.
 ///
 /// All numbers are stored, so that a later release's presets do not change what an old log says. Read from JSON, a
 /// number that is left out is that of `preset`, and without a preset that of `normal`.
@@ -34,24 +34,25 @@ pub struct FullRule {
     /// The preset that the numbers came from; some may have been changed since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<RulePreset>,
-    /// Fewest reactions in a window, 1 to 10⁹.
+    /// Fewest recent reactions, that is: of about the last `fast_ms`, each weighted by its age. 1 to 10⁹.
     pub floor: u32,
-    /// Least z: by how many standard deviations the recent rate exceeds the baseline's, 1 to 1000.
+    /// Least z: by how many standard deviations, as this crowd usually varies, the recent rate exceeds the expected
+    /// one. 1 to 1000.
     pub significance: f64,
-    /// Least ratio of the recent rate to the baseline's, 1 to 1000: what a large audience does by chance is
+    /// Least ratio of the recent rate to the long-run one, 1 to 1000: what a large audience does by chance is
     /// significant long before it matters.
     pub factor: f64,
-    /// Fewest different users in a window, 1 (any) to 10⁹.
+    /// Fewest different users: in the window, and above what is usual. 1 (any) to 10⁹.
     pub reactors: u32,
-    /// How many reactions of one user in a window are believed, on average: more than this times the different users
-    /// count as this many. 1 to 10⁶.
-    pub reactions_per_reactor: f64,
     /// Time constant of the recent rate, in ms of event time, 100 to 600,000.
     pub fast_ms: u32,
-    /// Time constant of the baseline, in ms of event time; more than `fast_ms`, at most 86,400,000.
+    /// Time constant of the expected rate, in ms of event time; more than `fast_ms`, at most 86,400,000.
     pub slow_ms: u32,
     /// After a moment, no other of the same emote for this long, in ms of event time, 0 to 86,400,000.
     pub cooldown_ms: u32,
+    /// Emotes that burst within this long of a channel's moment belong to it and make none of their own, in ms of
+    /// event time, 0 (every emote for itself) to 86,400,000.
+    pub together_ms: u32,
 }
 
 /// Named sets of numbers for the full rule, by how hard it is to make a moment.
@@ -75,10 +76,10 @@ struct FullRuleInput {
     significance: Option<f64>,
     factor: Option<f64>,
     reactors: Option<u32>,
-    reactions_per_reactor: Option<f64>,
     fast_ms: Option<u32>,
     slow_ms: Option<u32>,
     cooldown_ms: Option<u32>,
+    together_ms: Option<u32>,
 }
 
 impl From<FullRuleInput> for FullRule {
@@ -90,10 +91,10 @@ impl From<FullRuleInput> for FullRule {
             significance: input.significance.unwrap_or(base.significance),
             factor: input.factor.unwrap_or(base.factor),
             reactors: input.reactors.unwrap_or(base.reactors),
-            reactions_per_reactor: input.reactions_per_reactor.unwrap_or(base.reactions_per_reactor),
             fast_ms: input.fast_ms.unwrap_or(base.fast_ms),
             slow_ms: input.slow_ms.unwrap_or(base.slow_ms),
             cooldown_ms: input.cooldown_ms.unwrap_or(base.cooldown_ms),
+            together_ms: input.together_ms.unwrap_or(base.together_ms),
         }
     }
 }
@@ -135,9 +136,9 @@ impl FullRule {
     /// A preset's numbers. How they were chosen stands in `docs/moments.md`.
     pub fn preset(preset: RulePreset) -> Self {
         let (floor, significance, factor, reactors) = match preset {
-            RulePreset::Easy => (5, 5.0, 1.5, 3),
-            RulePreset::Normal => (10, 8.0, 2.0, 5),
-            RulePreset::Hard => (20, 12.0, 3.0, 10),
+            RulePreset::Easy => (8, 3.0, 1.5, 2),
+            RulePreset::Normal => (15, 4.0, 1.6, 4),
+            RulePreset::Hard => (40, 6.0, 2.5, 8),
         };
         Self {
             preset: Some(preset),
@@ -145,10 +146,10 @@ impl FullRule {
             significance,
             factor,
             reactors,
-            reactions_per_reactor: 3.0,
             fast_ms: 10_000,
-            slow_ms: 200_000,
+            slow_ms: 120_000,
             cooldown_ms: 60_000,
+            together_ms: 15_000,
         }
     }
 
@@ -158,10 +159,10 @@ impl FullRule {
         number("rule.significance", self.significance, 1.0, 1_000.0)?;
         number("rule.factor", self.factor, 1.0, 1_000.0)?;
         whole("rule.reactors", self.reactors, 1, 1_000_000_000)?;
-        number("rule.reactions_per_reactor", self.reactions_per_reactor, 1.0, 1e6)?;
         whole("rule.fast_ms", self.fast_ms, 100, 600_000)?;
         whole("rule.slow_ms", self.slow_ms, self.fast_ms + 1, day_ms)?;
-        whole("rule.cooldown_ms", self.cooldown_ms, 0, day_ms)
+        whole("rule.cooldown_ms", self.cooldown_ms, 0, day_ms)?;
+        whole("rule.together_ms", self.together_ms, 0, day_ms)
     }
 }
 
@@ -200,7 +201,6 @@ impl MomentRule {
                 Self::Full(FullRule {
                     significance: ten_digits(rule.significance),
                     factor: ten_digits(rule.factor),
-                    reactions_per_reactor: ten_digits(rule.reactions_per_reactor),
                     ..rule
                 })
             }),
