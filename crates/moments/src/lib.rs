@@ -3,7 +3,7 @@
 //! In the order of the path: [`event_time`] places a reaction, [`ids`] drops repeats, [`counter`] counts one raw
 //! partition into [`tally`]s and sends them on as [`partial`]s, [`merge`] adds them up, closes [`window`]s and judges
 //! [`rule`]s. [`aggregate`] is all of it in one value, with its [`snapshot`]. [`sketch`] estimates unique reactors,
-//! [`scale`] says how many emotes a screen shows for a count.
+//! [`preview`] says what other settings would have found, [`scale`] how many emotes a screen shows for a count.
 //!
 //! Everything here is a function of the log: the same records give the same rows, whatever the interleaving of
 //! partitions, and whether or not the state went through a snapshot in between.
@@ -15,6 +15,7 @@ pub mod ids;
 pub mod merge;
 pub mod parameters;
 pub mod partial;
+pub mod preview;
 pub mod rule;
 pub mod scale;
 pub mod sketch;

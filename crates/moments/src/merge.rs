@@ -6,7 +6,7 @@ use emostream_protocol::{
     ChannelName, ChannelSettings, Emotes,
     position::sequence,
     record::SettingsChange,
-    row::{EmoteCount, MomentRow, Row, SettingsRow, WindowRow},
+    row::{EmoteCount, Row, SettingsRow, WindowRow},
 };
 
 use crate::{
@@ -108,6 +108,11 @@ impl Merge {
         self.advance(rows);
     }
 
+    /// Puts settings in force for a channel that nothing is known of yet, without a row.
+    pub(crate) fn begin_with(&mut self, channel: &ChannelName, settings: ChannelSettings) {
+        self.channels.insert(channel.clone(), ChannelState::new(settings, &self.emotes));
+    }
+
     /// Settings in force for a channel, once it had a reaction or a change.
     pub fn settings_of(&self, channel: &str) -> Option<&ChannelSettings> {
         self.channels.get(channel).map(|state| &state.settings)
@@ -188,19 +193,8 @@ impl Merge {
 
 impl ChannelState {
     fn moment(&mut self, channel: &ChannelName, found: Found) -> Row {
-        Row::Moment(MomentRow {
-            channel: channel.clone(),
-            seq: self.next_seq(found.at_ms),
-            emote: found.emote,
-            window_start_ms: found.start_ms,
-            window_ms: u32::try_from(found.at_ms - found.start_ms).unwrap_or(u32::MAX),
-            count: found.count,
-            strength: found.strength,
-            reactors: found.reactors,
-            rule: found.rule,
-            rule_version: self.settings.version,
-            media_time_ms: found.media_time_ms,
-        })
+        let seq = self.next_seq(found.at_ms);
+        Row::Moment(found.row(channel, seq, self.settings.version))
     }
 
     fn window(

@@ -1,21 +1,20 @@
-//! Moment rules and their state per channel: system A's plain rule in its two forms, and the seat of further ones.
-
-use std::collections::BTreeMap;
+//! Moment rules and their state per channel: system A's plain rule in its two forms, and the full rule.
 
 use emostream_protocol::{
     ChannelSettings, DecodeError, EmoteId, Emotes,
     codec::{Reader, Writer},
     limits::MOMENTS_PER_INSTANT_MAX,
-    row::{RuleName, read_emote},
-    settings::{MomentRule, PlainRule},
+    row::RuleName,
+    settings::MomentRule,
 };
 
-use crate::{
-    event_time::APPEND_MS_MAX,
-    parameters::BIN_MS,
-    sketch::Sketch,
-    tally::{Tally, bounded, sorted_by_text},
-};
+use crate::tally::{Tally, sorted_by_text};
+
+pub mod full;
+pub mod plain;
+
+pub use full::{FullState, Judged};
+pub use plain::Interval;
 
 /// What a rule remembers of a channel from window to window. Its form follows the rule in force: a change between
 /// forms begins anew, a change of values within a form carries on.
@@ -26,26 +25,8 @@ pub enum RuleState {
     Stateless,
     /// The plain rule on shares.
     Interval(Interval),
-}
-
-/// Reactions since the last analysis of a channel under the plain rule on shares. While that rule stays in force,
-/// another threshold or interval applies to what was collected, at the next bin that brings a reaction; under another
-/// rule nothing is collected.
-#[derive(Debug, Clone, Default)]
-pub struct Interval {
-    total: u64,
-    /// First bin with a reaction.
-    start_ms: i64,
-    emotes: BTreeMap<EmoteId, IntervalEmote>,
-}
-
-/// One emote in an interval. Counts are exact; users and media positions are those of the windows that the interval
-/// touches, since bins do not keep them apart.
-#[derive(Debug, Clone, Default)]
-struct IntervalEmote {
-    count: u64,
-    earlier: Sketch,
-    earlier_media: (u64, u64),
+    /// The full rule.
+    Full(Box<FullState>),
 }
 
 /// A moment before it has a place in a channel's output.
@@ -59,7 +40,7 @@ pub struct Found {
     pub start_ms: i64,
     /// Reactions, without late ones.
     pub count: u64,
-    /// Value ÷ threshold.
+    /// Plain rule: value ÷ threshold; full rule: z.
     pub strength: f64,
     /// Estimated users.
     pub reactors: u64,
@@ -69,8 +50,10 @@ pub struct Found {
     pub media_time_ms: Option<u64>,
 }
 
-/// Version byte of rule states in snapshots.
+/// Version byte of rule states in snapshots, for the plain rule.
 const STATE_VERSION: u8 = 1;
+/// The same, for the full rule, which came later: a release that does not know it says so.
+const STATE_VERSION_FULL: u8 = 2;
 const STATELESS: u8 = 0;
 const INTERVAL: u8 = 1;
 
@@ -78,11 +61,13 @@ impl RuleState {
     /// The state with which a rule goes on where `self` was another one's or its own.
     pub fn carried_to(self, rule: &MomentRule) -> Self {
         match (self, rule) {
-            (Self::Interval(interval), MomentRule::Plain(plain)) if is_share(plain) => {
+            (Self::Full(state), MomentRule::Full(_)) => Self::Full(state),
+            (_, MomentRule::Full(_)) => Self::Full(Box::default()),
+            (Self::Interval(interval), MomentRule::Plain(rule)) if plain::is_share(rule) => {
                 Self::Interval(interval)
             }
-            (_, MomentRule::Plain(plain)) if is_share(plain) => Self::Interval(Interval::default()),
-            (_, MomentRule::Plain(_) | MomentRule::Full(_)) => Self::Stateless,
+            (_, MomentRule::Plain(rule)) if plain::is_share(rule) => Self::Interval(Interval::default()),
+            (_, MomentRule::Plain(_)) => Self::Stateless,
         }
     }
 
@@ -97,22 +82,38 @@ impl RuleState {
         emotes: &Emotes,
     ) -> Vec<Found> {
         match (self, &settings.rule) {
+            (Self::Full(state), MomentRule::Full(rule)) => {
+                let mut found = state.judge(rule, allowed, window, &judged(tally), emotes);
+                add_media(&mut found, tally);
+                found
+            }
             (Self::Interval(interval), MomentRule::Plain(rule)) => {
                 interval.judge(rule, allowed, window.0, tally, emotes)
             }
-            (_, MomentRule::Plain(rule)) => strongest(&judge_count(rule, allowed, window, tally), emotes),
+            (_, MomentRule::Plain(rule)) => {
+                let mut found = plain::judge_counts(rule, allowed, window, &judged(tally), emotes);
+                add_media(&mut found, tally);
+                found
+            }
             (_, MomentRule::Full(_)) => Vec::new(),
         }
     }
 
     /// Writes the state.
     pub fn encode(&self, writer: &mut Writer, emotes: &Emotes) {
-        writer.u8(STATE_VERSION);
         match self {
-            Self::Stateless => writer.u8(STATELESS),
+            Self::Stateless => {
+                writer.u8(STATE_VERSION);
+                writer.u8(STATELESS);
+            }
             Self::Interval(interval) => {
+                writer.u8(STATE_VERSION);
                 writer.u8(INTERVAL);
                 interval.encode(writer, emotes);
+            }
+            Self::Full(state) => {
+                writer.u8(STATE_VERSION_FULL);
+                state.encode(writer, emotes);
             }
         }
     }
@@ -121,6 +122,9 @@ impl RuleState {
     pub fn decode(reader: &mut Reader<'_>, emotes: &Emotes) -> Result<Self, DecodeError> {
         match reader.u8()? {
             STATE_VERSION => {}
+            STATE_VERSION_FULL => {
+                return FullState::decode(reader, emotes).map(|state| Self::Full(Box::new(state)));
+            }
             version => return Err(DecodeError::Version(version)),
         }
         match reader.u8()? {
@@ -128,6 +132,23 @@ impl RuleState {
             INTERVAL => Interval::decode(reader, emotes).map(Self::Interval),
             _ => Err(DecodeError::Field("rule state")),
         }
+    }
+}
+
+/// What is judged of a window.
+fn judged(tally: &mut Tally) -> Vec<Judged> {
+    let judged = tally.emotes_mut().iter_mut().map(|emote| Judged {
+        emote: emote.emote,
+        count: emote.count() - emote.late(),
+        reactors: Some(emote.sketch.estimate()),
+    });
+    judged.collect()
+}
+
+fn add_media(found: &mut [Found], tally: &Tally) {
+    for found in found {
+        let emote = tally.emotes().iter().find(|emote| emote.emote == found.emote);
+        found.media_time_ms = emote.and_then(|emote| emote.media_sum_ms.checked_div(emote.media_count));
     }
 }
 
@@ -151,30 +172,6 @@ impl Allowed {
     }
 }
 
-fn is_share(rule: &PlainRule) -> bool {
-    rule.threshold < 1.0
-}
-
-fn judge_count(rule: &PlainRule, allowed: &Allowed, window: (i64, i64), tally: &mut Tally) -> Vec<Found> {
-    let mut found = Vec::new();
-    for emote in tally.emotes_mut() {
-        let count = emote.count() - emote.late();
-        if count as f64 > rule.threshold && allowed.has(emote.emote) {
-            found.push(Found {
-                at_ms: window.1,
-                emote: emote.emote,
-                start_ms: window.0,
-                count,
-                strength: count as f64 / rule.threshold,
-                reactors: emote.sketch.estimate(),
-                rule: RuleName::PlainCount,
-                media_time_ms: emote.media_sum_ms.checked_div(emote.media_count),
-            });
-        }
-    }
-    found
-}
-
 /// Strongest first, equals by canonical text, the weakest beyond the limit left out.
 fn strongest(found: &[Found], emotes: &Emotes) -> Vec<Found> {
     let mut sorted: Vec<Found> =
@@ -182,113 +179,4 @@ fn strongest(found: &[Found], emotes: &Emotes) -> Vec<Found> {
     sorted.sort_by(|a, b| b.strength.total_cmp(&a.strength));
     sorted.truncate(MOMENTS_PER_INSTANT_MAX);
     sorted
-}
-
-impl Interval {
-    fn judge(
-        &mut self,
-        rule: &PlainRule,
-        allowed: &Allowed,
-        start_ms: i64,
-        tally: &mut Tally,
-        emotes: &Emotes,
-    ) -> Vec<Found> {
-        let mut all = Vec::new();
-        let bins = tally.emotes().iter().map(|emote| emote.bins.len()).max().unwrap_or(0);
-        for bin in 0..bins {
-            let bin_ms = start_ms + bin as i64 * BIN_MS;
-            let before = self.total;
-            self.collect(tally, bin, bin_ms);
-            if self.total > before && self.total >= u64::from(rule.interval) {
-                all.extend(strongest(&self.analyse(rule, allowed, bin_ms + BIN_MS, tally), emotes));
-                *self = Self::default();
-            }
-        }
-        if self.total > 0 {
-            for emote in tally.emotes() {
-                let known = self.emotes.entry(emote.emote).or_default();
-                known.earlier.merge(&emote.sketch);
-                known.earlier_media.0 = known.earlier_media.0.saturating_add(emote.media_sum_ms);
-                known.earlier_media.1 += emote.media_count;
-            }
-        }
-        all
-    }
-
-    fn collect(&mut self, tally: &Tally, bin: usize, bin_ms: i64) {
-        for emote in tally.emotes() {
-            let count = emote.on_time(bin);
-            if count > 0 {
-                if self.total == 0 {
-                    self.start_ms = bin_ms;
-                }
-                self.total += count;
-                self.emotes.entry(emote.emote).or_default().count += count;
-            }
-        }
-    }
-
-    fn analyse(&self, rule: &PlainRule, allowed: &Allowed, end_ms: i64, tally: &Tally) -> Vec<Found> {
-        let mut found = Vec::new();
-        for (emote, known) in &self.emotes {
-            let share = known.count as f64 / self.total as f64;
-            if share <= rule.threshold || !allowed.has(*emote) {
-                continue;
-            }
-            let mut reactors = known.earlier.clone();
-            let (mut media_sum_ms, mut media_count) = known.earlier_media;
-            if let Some(here) = tally.emotes().iter().find(|here| here.emote == *emote) {
-                reactors.merge(&here.sketch);
-                media_sum_ms = media_sum_ms.saturating_add(here.media_sum_ms);
-                media_count += here.media_count;
-            }
-            found.push(Found {
-                at_ms: end_ms,
-                emote: *emote,
-                start_ms: self.start_ms,
-                count: known.count,
-                strength: share / rule.threshold,
-                reactors: reactors.estimate(),
-                rule: RuleName::PlainShare,
-                media_time_ms: media_sum_ms.checked_div(media_count),
-            });
-        }
-        found
-    }
-
-    fn encode(&self, writer: &mut Writer, emotes: &Emotes) {
-        writer.varint(self.total);
-        writer.zigzag(self.start_ms);
-        let known: Vec<_> = self.emotes.iter().collect();
-        writer.len(known.len());
-        for index in sorted_by_text(&known, emotes, |(emote, _)| **emote) {
-            let (emote, known) = known[index];
-            emotes.with_name(*emote, |name| writer.bytes(name.as_bytes()));
-            writer.varint(known.count);
-            writer.varint(known.earlier_media.0);
-            writer.varint(known.earlier_media.1);
-            known.earlier.encode(writer);
-        }
-    }
-
-    fn decode(reader: &mut Reader<'_>, emotes: &Emotes) -> Result<Self, DecodeError> {
-        const SUM_MAX: u64 = 1 << 60;
-        let mut interval = Self { total: bounded(reader, SUM_MAX, "interval")?, ..Self::default() };
-        interval.start_ms = reader.zigzag()?;
-        if interval.start_ms.abs() > APPEND_MS_MAX || interval.start_ms % BIN_MS != 0 {
-            return Err(DecodeError::Field("interval"));
-        }
-        let mut sum = 0u64;
-        for _ in 0..reader.len(usize::from(u16::MAX))? {
-            let emote = read_emote(reader, emotes)?;
-            let count = bounded(reader, interval.total, "interval")?;
-            let earlier_media = (reader.varint()?, bounded(reader, SUM_MAX, "media")?);
-            let known = IntervalEmote { count, earlier_media, earlier: Sketch::decode(reader)? };
-            sum = sum.saturating_add(count);
-            if interval.emotes.insert(emote, known).is_some() {
-                return Err(DecodeError::Field("emote"));
-            }
-        }
-        if sum == interval.total { Ok(interval) } else { Err(DecodeError::Field("interval")) }
-    }
 }
