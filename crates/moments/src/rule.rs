@@ -12,6 +12,7 @@ use crate::tally::{Tally, sorted_by_text};
 
 pub mod full;
 pub mod plain;
+pub mod preview;
 
 pub use full::{FullState, Judged};
 pub use plain::Interval;

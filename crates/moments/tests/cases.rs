@@ -5,7 +5,7 @@ use emostream_protocol::{
     ChannelName, ChannelSettings, EmoteId, Emotes, ReactionId,
     id::home_partition,
     record::{BatchBuilder, NewReaction, SettingsChange, SpoolPosition, encode_tick},
-    settings::{MomentRule, PlainRule},
+    settings::{FullRule, MomentRule, PlainRule},
 };
 
 /// A log: partition, append time, record.
@@ -188,14 +188,38 @@ fn tap(dice: &mut Dice, append_ms: i64, users: u64, emotes: &[EmoteId], before: 
 }
 
 fn change(dice: &mut Dice, version: u64) -> SettingsChange {
+    let settings = settings(dice, version);
+    SettingsChange { channel: name(CHANNELS[dice.below(3) as usize]), settings }
+}
+
+/// Settings with any kind of rule.
+pub(crate) fn settings(dice: &mut Dice, version: u64) -> ChannelSettings {
     let threshold = [0.2, 0.5, 0.34, 1.0, 3.0, 12.5][dice.below(6) as usize];
     let interval = [1, 7, 30, 100][dice.below(4) as usize];
     let allowed = dice
         .one_in(2)
         .then(|| EMOTES.iter().filter(|_| dice.one_in(2)).map(|text| (*text).to_owned()).collect());
-    let rule = MomentRule::Plain(PlainRule { threshold, interval });
-    let settings = ChannelSettings { version, rule, allowed_emotes: allowed };
-    SettingsChange { channel: name(CHANNELS[dice.below(3) as usize]), settings }
+    let rule = match dice.below(2) {
+        0 => MomentRule::Plain(PlainRule { threshold, interval }),
+        _ => MomentRule::Full(full(dice)),
+    };
+    ChannelSettings { version, rule, allowed_emotes: allowed }
+}
+
+/// A full rule that finds something in the few windows of a case. No number is one that levels meet exactly.
+fn full(dice: &mut Dice) -> FullRule {
+    let fast_ms = [700, 2_000, 9_000][dice.below(3) as usize];
+    FullRule {
+        preset: None,
+        floor: [1, 3][dice.below(2) as usize],
+        significance: [1.0, 1.234_5][dice.below(2) as usize],
+        factor: [1.012_3, 1.567_8][dice.below(2) as usize],
+        reactors: [1, 2, 5][dice.below(3) as usize],
+        fast_ms,
+        slow_ms: fast_ms * [2, 7][dice.below(2) as usize],
+        cooldown_ms: [0, 300, 5_000, 4_000_000][dice.below(4) as usize],
+        together_ms: [0, 3_000][dice.below(2) as usize],
+    }
 }
 
 pub(crate) fn name(text: &str) -> ChannelName {

@@ -71,7 +71,9 @@ fn partials_survive_their_bytes() {
 }
 
 const PARTIAL: &[u8] = include_bytes!("fixtures/partial-v1.bin");
-const SNAPSHOT: &[u8] = include_bytes!("fixtures/snapshot-v1.bin");
+/// Of before the full rule: its rule states are those of the plain one.
+const SNAPSHOT_PLAIN: &[u8] = include_bytes!("fixtures/snapshot-v1.bin");
+const SNAPSHOT: &[u8] = include_bytes!("fixtures/snapshot-v1-full.bin");
 
 #[test]
 fn committed_formats_stay_readable_and_unchanged() {
@@ -81,12 +83,14 @@ fn committed_formats_stay_readable_and_unchanged() {
     if std::env::var_os("EMOSTREAM_WRITE_FIXTURES").is_some() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
         std::fs::write(format!("{folder}/partial-v1.bin"), &partial).unwrap();
-        std::fs::write(format!("{folder}/snapshot-v1.bin"), &snapshot).unwrap();
+        std::fs::write(format!("{folder}/snapshot-v1-full.bin"), &snapshot).unwrap();
         return;
     }
     let other = Emotes::new();
     assert_eq!(Partial::decode(PARTIAL, parameters(), &other).unwrap().encode(parameters(), &other), PARTIAL);
-    assert_eq!(restore(SNAPSHOT).unwrap().snapshot(), SNAPSHOT);
+    for old in [SNAPSHOT_PLAIN, SNAPSHOT] {
+        assert_eq!(restore(old).unwrap().snapshot(), old);
+    }
     assert!(partial == PARTIAL && snapshot == SNAPSHOT, "what is written today is what the fixtures hold");
 }
 

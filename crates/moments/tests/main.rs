@@ -2,7 +2,9 @@
 
 mod cases;
 mod formats;
+mod full_reference;
 mod ids;
+mod previews;
 mod reference;
 mod same_output;
 mod sketches;

@@ -6,10 +6,10 @@ use emostream_protocol::{
     ChannelName, EmoteId, Emotes, ReactionId,
     record::{LogRecord, SettingsChange, decode},
     row::{EmoteCount, MomentRow, Row, RuleName, SettingsRow, WindowRow},
-    settings::{ChannelSettings, MomentRule, PlainRule},
+    settings::{ChannelSettings, FullRule, MomentRule, PlainRule},
 };
 
-use crate::cases::Log;
+use crate::{cases::Log, full_reference};
 
 /// Window, lateness and horizon in ms, and the number of partitions.
 pub(crate) type Stream = (i64, i64, i64, usize);
@@ -98,10 +98,12 @@ fn rows_of(window_ms: i64, name: &str, (all, changes): &Channel, through: i64) -
     let mut rows = Vec::new();
     let mut settings = ChannelSettings::default();
     let mut interval: Vec<&Event> = Vec::new();
+    let mut full = full_reference::Channel::default();
     for end in instants.into_iter().filter(|instant| *instant <= through) {
         let (start, events) = (end - window_ms, between(end - window_ms, end));
-        let MomentRule::Plain(PlainRule { threshold, interval: every }) = settings.rule else {
-            unreachable!("cases have plain rules")
+        let (threshold, every) = match &settings.rule {
+            MomentRule::Plain(PlainRule { threshold, interval }) => (*threshold, *interval),
+            MomentRule::Full(_) => (f64::INFINITY, u32::MAX),
         };
         let judge = |judged: &[&Event], touched: &[&Event], span: (i64, i64), unit: f64| {
             moments((&settings, threshold, name), (judged, touched), (span, unit))
@@ -120,7 +122,10 @@ fn rows_of(window_ms: i64, name: &str, (all, changes): &Channel, through: i64) -
         if !events.is_empty() {
             push(&mut rows, end, window(name, (start, end), &events));
         }
-        if threshold >= 1.0 {
+        if let (MomentRule::Full(rule), false) = (&settings.rule, events.is_empty()) {
+            let found = full_moments((&settings, rule, name), &mut full, &events, (start, end));
+            found.into_iter().for_each(|moment| push(&mut rows, end, moment));
+        } else if threshold >= 1.0 {
             let judged: Vec<_> = events.iter().copied().filter(|event| !event.late).collect();
             let found = judge(&judged, &events, (start, end), 1.0);
             found.into_iter().for_each(|moment| push(&mut rows, end, moment));
@@ -128,6 +133,9 @@ fn rows_of(window_ms: i64, name: &str, (all, changes): &Channel, through: i64) -
         for (_, change) in changes.iter().filter(|change| change.0 == end) {
             settings = change.settings.clone();
             interval.retain(|_| matches!(settings.rule, MomentRule::Plain(rule) if rule.threshold < 1.0));
+            if !matches!(settings.rule, MomentRule::Full(_)) {
+                full = full_reference::Channel::default();
+            }
             push(&mut rows, end, Row::Settings(SettingsRow { seq: 0, change: change.clone() }));
         }
     }
@@ -192,6 +200,39 @@ fn moments(
     }
     found.sort_by(|a, b| b.strength.total_cmp(&a.strength));
     found.into_iter().map(Row::Moment).collect()
+}
+
+fn full_moments(
+    (settings, rule, name): (&ChannelSettings, &FullRule, &str),
+    full: &mut full_reference::Channel,
+    events: &[&Event],
+    span: (i64, i64),
+) -> Vec<Row> {
+    let groups = by_name(events);
+    let on_time = |of: &[&Event]| of.iter().filter(|event| !event.late).count() as u64;
+    let counts = groups.iter().map(|(text, of)| ((*text).to_owned(), (on_time(of), users(of))));
+    let allowed =
+        |text: &str| settings.allowed_emotes.as_ref().is_none_or(|list| list.contains(&text.into()));
+    let counts = counts.filter(|(_, (count, _))| *count > 0).collect();
+    let found = full.judge(rule, &allowed, span, &counts);
+    let row = |(text, z): (String, f64)| {
+        let of = &groups[text.as_str()];
+        let media: Vec<u64> = of.iter().filter_map(|event| event.media).collect();
+        Row::Moment(MomentRow {
+            channel: ChannelName::new(name).expect("valid"),
+            seq: 0,
+            emote: of[0].emote,
+            window_start_ms: span.0,
+            window_ms: (span.1 - span.0) as u32,
+            count: on_time(of),
+            strength: z,
+            reactors: users(of),
+            rule: RuleName::Full,
+            rule_version: settings.version,
+            media_time_ms: media.iter().sum::<u64>().checked_div(media.len() as u64),
+        })
+    };
+    found.into_iter().map(row).collect()
 }
 
 fn push(rows: &mut Vec<Row>, at: i64, mut row: Row) {

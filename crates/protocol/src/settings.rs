@@ -36,8 +36,9 @@ pub struct SettingsError {
 }
 
 impl Default for ChannelSettings {
+    /// Those of a new channel: the full rule's preset `normal`, every emote.
     fn default() -> Self {
-        Self { version: 0, rule: MomentRule::Plain(PlainRule::default()), allowed_emotes: None }
+        Self { version: 0, rule: MomentRule::Full(FullRule::default()), allowed_emotes: None }
     }
 }
 

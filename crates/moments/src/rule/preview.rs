@@ -9,12 +9,12 @@ use emostream_protocol::{
     settings::MomentRule,
 };
 
+use super::{Allowed, Found, FullState, Judged, plain};
 use crate::{
     counter::{CountSink, Counter},
     merge::Merge,
     parameters::StreamParameters,
     partial::Partial,
-    rule::{Allowed, Found, FullState, Judged, plain},
 };
 
 /// Whether final windows are enough to preview a rule. Shares of intervals need the records: a window does not say in
