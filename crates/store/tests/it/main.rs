@@ -5,6 +5,7 @@ mod archive;
 mod channels;
 mod emotes;
 mod files;
+mod fixtures;
 mod kills;
 mod moments;
 mod schema;

@@ -1,6 +1,6 @@
 //! Schemas: older ones are brought up to date with all they hold, newer ones are refused.
 
-use emostream_store::{Role, StoreError};
+use emostream_store::StoreError;
 use sqlx::Connection;
 
 use crate::{
@@ -43,25 +43,4 @@ async fn opening_at_once_makes_one_schema(place: Place) {
     }
     assert_eq!(tasks.join_all().await.len(), 4);
     assert_eq!(place.open().await.channels(None, 10).await.unwrap().items.len(), 4);
-}
-
-/// A database that the first released schema was written to.
-#[tokio::test]
-async fn schema_1_is_brought_up_to_date() {
-    let place = Place::sqlite();
-    let file = place.url.strip_prefix("sqlite://").unwrap();
-    std::fs::create_dir_all(std::path::Path::new(file).parent().unwrap()).unwrap();
-    std::fs::write(file, include_bytes!("fixtures/schema-1.db")).unwrap();
-    let store = place.open().await;
-    let users = store.users(None, 10).await.unwrap().items;
-    let facts: Vec<_> = users
-        .iter()
-        .map(|user| (user.name.as_str(), user.role, user.password_hash.as_str(), user.tier))
-        .collect();
-    assert_eq!(
-        facts,
-        [("Ana Žižek", Role::Admin, "$hash$1", None), ("ben", Role::Viewer, "$hash$2", Some(3))]
-    );
-    assert_eq!(store.user_by_name("ANA ŽIŽEK").await.unwrap().as_ref(), users.first());
-    assert_eq!(add(&store, "main").await.id, 1);
 }

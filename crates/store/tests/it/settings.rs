@@ -82,11 +82,13 @@ async fn the_outbox_is_in_order_until_marked(place: Place) {
 }
 
 async fn of_changes_at_once_none_is_lost(place: Place) {
-    let store = place.open().await;
-    add(&store, "main").await;
+    // Two stores, as two processes have them.
+    let stores = [place.open().await, place.open().await];
+    let store = &stores[0];
+    add(store, "main").await;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..32 {
-        let store = store.clone();
+        let store = stores[number % 2].clone();
         tasks.spawn(async move { put(&store, None, &format!("[{number}]")).await.unwrap() });
     }
     let mut versions = tasks.join_all().await;

@@ -1,0 +1,98 @@
+//! Databases that every released schema was written to: all they hold is still there after they have been brought up to date.
+//!
+//! `EMOSTREAM_UPDATE=1` writes the newest one if there is none; what is there is never written again.
+
+use std::path::{Path, PathBuf};
+
+use emostream_protocol::Position;
+use emostream_store::{
+    ArchiveBatch, ArchiveSource, ChannelChange, MomentEdit, NewEmote, NewSettings, Role, Store, StoreOptions,
+};
+
+use crate::{
+    archive::{all, epoch, source, window},
+    channels::{add, named},
+    moments::moment,
+    setup::{NOW, Place},
+    users::someone,
+};
+
+fn fixture(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/fixtures/schema-{version}.db"))
+}
+
+/// Opens a copy of a fixture.
+async fn opened(place: &Place, version: u32) -> Store {
+    let file = Path::new(place.url.strip_prefix("sqlite://").unwrap());
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::copy(fixture(version), file).unwrap();
+    place.open().await
+}
+
+#[tokio::test]
+async fn schema_1_is_brought_up_to_date() {
+    let place = Place::sqlite();
+    let store = opened(&place, 1).await;
+    let users = store.users(None, 10).await.unwrap().items;
+    let facts: Vec<_> = users
+        .iter()
+        .map(|user| (user.name.as_str(), user.role, user.password_hash.as_str(), user.tier))
+        .collect();
+    assert_eq!(
+        facts,
+        [("Ana Žižek", Role::Admin, "$hash$1", None), ("ben", Role::Viewer, "$hash$2", Some(3))]
+    );
+    assert_eq!(store.user_by_name("ANA ŽIŽEK").await.unwrap().as_ref(), users.first());
+    assert_eq!(add(&store, "main").await.id, 1);
+}
+
+/// One of everything that schema 3 holds.
+async fn fill(store: &Store) {
+    let main = named("main");
+    store.create_user(&someone(1, "Ana Žižek", Role::Admin), NOW).await.unwrap();
+    add(store, "main").await;
+    let change = ChannelChange {
+        recording_started_us: Some(Some(NOW)),
+        seed_hash: Some(Some("ff".into())),
+        ..ChannelChange::default()
+    };
+    store.update_channel(&main, &change).await.unwrap();
+    let second = NewSettings { document: r#"{"rule":{"kind":"plain"}}"#, by: "ana" };
+    store.put_settings(&main, Some(1), &second, NOW + 1).await.unwrap();
+    store.mark_published(&main, 1).await.unwrap();
+    let emote = NewEmote { name: ":goal:", media_type: "image/png", image: &[137, 80] };
+    store.put_emote(&main, &emote, 10, NOW).await.unwrap();
+    let batch = ArchiveBatch { windows: vec![window("main", 1, 7)], moments: vec![moment(7), moment(8)] };
+    store.archive(&batch, &source(), 42).await.unwrap();
+    let edit = MomentEdit { title: Some(Some("Goal".into())), hidden: Some(true), ..MomentEdit::default() };
+    store.edit_moment(&main, &moment(8).id, &edit, "ana", NOW).await.unwrap();
+}
+
+#[tokio::test]
+async fn schema_3_is_read() {
+    let place = Place::sqlite();
+    if std::env::var_os("EMOSTREAM_UPDATE").is_some() && !fixture(3).exists() {
+        let url = format!("sqlite://{}", fixture(3).display());
+        let store = Store::open(&url, &StoreOptions::default()).await.unwrap();
+        fill(&store).await;
+        store.close().await;
+    }
+    let store = opened(&place, 3).await;
+    let main = named("main");
+    assert_eq!(store.user_by_name("ana žižek").await.unwrap().unwrap().id, someone(1, "", Role::Admin).id);
+    let channel = store.channel(&main).await.unwrap().unwrap();
+    assert_eq!((channel.title.as_str(), channel.seed_hash.as_deref()), ("The main", Some("ff")));
+    assert_eq!((channel.recording_started_us, channel.created_us, channel.closed), (Some(NOW), NOW, false));
+    let history = store.settings_history(&main, None, 10).await.unwrap().items;
+    let facts: Vec<_> = history.iter().map(|v| (v.version, v.document.as_str(), v.published)).collect();
+    assert_eq!(facts, [(2, r#"{"rule":{"kind":"plain"}}"#, false), (1, "{}", true)]);
+    assert_eq!(store.get_emote(&main, ":goal:").await.unwrap().unwrap().image, vec![137, 80]);
+    assert_eq!(store.windows(&all(&main)).await.unwrap().items, [window("main", 1, 7)]);
+    assert_eq!(store.moments(&all(&main), false).await.unwrap().items, [moment(7)]);
+    let edited = store.moment(&main, &moment(8).id).await.unwrap().unwrap();
+    assert_eq!((edited.title.as_deref(), edited.hidden, edited.edited_us), (Some("Goal"), true, Some(NOW)));
+    assert_eq!(edited.position, Position { epoch: epoch(1), seq: moment(8).position.seq });
+    assert_eq!(store.archive_position(&source()).await, Ok(Some(42)));
+    let other = ArchiveSource { partition: 1, ..source() };
+    assert_eq!(store.archive_position(&other).await, Ok(None));
+}
