@@ -5,12 +5,12 @@ mod mix;
 mod phase;
 mod population;
 mod recording;
-mod spam;
+mod steady;
 #[cfg(test)]
 mod tests;
 mod timeline;
 
-use std::{iter::Peekable, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use rand::RngExt as _;
 
@@ -20,9 +20,9 @@ pub use recording::{Layout, RecordedEntry, Recording};
 pub(crate) use timeline::chance;
 pub use timeline::{Played, Timeline};
 
-use crate::scenario::{PEOPLE_MAX, Scenario};
+use crate::scenario::{PEOPLE_MAX, Phase, Scenario};
 use phase::PhaseTaps;
-use spam::SpamTaps;
+use steady::SteadyTaps;
 
 /// One person taps one emote.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,10 +50,14 @@ pub struct Audience<'a> {
     population: Population,
     timeline: Timeline<'a>,
     crowd: Option<PhaseTaps>,
-    spam: Option<Peekable<SpamTaps>>,
-    /// What the crowd taps next, and who: compared with what the spammers do.
-    next_of_crowd: Option<(f64, u32, Arc<str>)>,
+    /// What is tapped on top of the phase's crowd.
+    steady: Vec<SteadyTaps>,
+    /// What each of them taps next, the crowd's last: the earliest comes first.
+    next: Vec<Option<NextTap>>,
 }
+
+/// A tap's second since the scenario's start, who, and what.
+type NextTap = (f64, u32, Arc<str>);
 
 impl<'a> Audience<'a> {
     /// `scale` multiplies the people and their reactions.
@@ -66,30 +70,39 @@ impl<'a> Audience<'a> {
             population: Population::new(people as u32, scenario.activity),
             timeline: Timeline::new(scenario, seed),
             crowd: None,
-            spam: None,
-            next_of_crowd: None,
+            steady: Vec::new(),
+            next: Vec::new(),
         }
     }
 
-    /// The next tap of the phase under way: its second, who, and what.
-    fn next_in_phase(&mut self) -> Option<(f64, u32, Arc<str>)> {
-        let crowd = self.crowd.as_mut()?;
-        if self.next_of_crowd.is_none()
-            && let Some((second, emote, rng)) = crowd.next_tap()
-        {
-            self.next_of_crowd = Some((second, self.population.pick(rng), emote));
-        }
-        let next_of_crowd_s = self.next_of_crowd.as_ref().map_or(f64::INFINITY, |next| next.0);
-        if let Some(spam) = &mut self.spam
-            && let Some((second, person, emote)) = spam.next_if(|(second, ..)| *second < next_of_crowd_s)
-        {
-            // Spammers come after the crowd's numbers: they are nobody else.
-            return Some((second, self.population.len() as u32 + person, emote));
-        }
-        self.next_of_crowd.take()
+    /// Begins a phase.
+    fn begin(&mut self, played: Played, phase: &Phase) {
+        let background = self.scenario.background.as_ref();
+        let background = background.map(|all| SteadyTaps::of_background(all, played, self.seed, self.scale));
+        let spam = phase.spam.as_ref().map(|spam| SteadyTaps::of_spam(spam, played, self.seed));
+        self.steady = background.into_iter().chain(spam).collect();
+        self.crowd = Some(PhaseTaps::new(phase, played, self.seed, self.scale));
+        self.next = (0..=self.steady.len()).map(|source| self.next_of(source)).collect();
     }
 
-    fn tap(&self, phase: usize, (second, user, emote): (f64, u32, Arc<str>)) -> Tap {
+    /// The next tap of one of the sources that are played together.
+    fn next_of(&mut self, source: usize) -> Option<NextTap> {
+        if let Some(steady) = self.steady.get_mut(source) {
+            return steady.next_tap(&self.population);
+        }
+        let (second, emote, rng) = self.crowd.as_mut()?.next_tap()?;
+        Some((second, self.population.pick(rng), emote))
+    }
+
+    /// The next tap of the phase under way.
+    fn next_in_phase(&mut self) -> Option<NextTap> {
+        let due = self.next.iter().enumerate().filter_map(|(source, next)| Some((source, next.as_ref()?.0)));
+        let (source, _) = due.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let following = self.next_of(source);
+        std::mem::replace(self.next.get_mut(source)?, following)
+    }
+
+    fn tap(&self, phase: usize, (second, user, emote): NextTap) -> Tap {
         let media_time_ms = self.scenario.media_time.then_some((second * 1_000.0) as u64);
         let queue_s = f64::from(self.scenario.queue_ms) / 1_000.0;
         let due_s = if queue_s > 0.0 { ((second / queue_s).floor() + 1.0) * queue_s } else { second };
@@ -113,8 +126,7 @@ impl Iterator for Audience<'_> {
             }
             let played = self.timeline.next()?;
             let phase = self.scenario.phases.get(played.phase)?;
-            self.crowd = Some(PhaseTaps::new(phase, played, self.seed, self.scale));
-            self.spam = phase.spam.as_ref().map(|spam| SpamTaps::new(spam, played, self.seed).peekable());
+            self.begin(played, phase);
         }
     }
 }

@@ -13,14 +13,15 @@ fn taps(scenario: &Scenario, seed: u64, scale: f64, seconds: f64) -> Vec<Tap> {
 fn the_same_seed_gives_the_same_taps_and_another_one_others() {
     let scenario = Scenario::load("match").unwrap();
     let first = taps(&scenario, 7, 1.0, 60.0);
-    assert!(first.len() > 5_000);
+    assert!(first.len() > 2_000);
     assert_eq!(first, taps(&scenario, 7, 1.0, 60.0));
     assert_ne!(first[..100], taps(&scenario, 8, 1.0, 60.0)[..100]);
 }
 
 #[test]
 fn taps_follow_the_rate_curve() {
-    let scenario = Scenario::load("match").unwrap();
+    let mut scenario = Scenario::load("match").unwrap();
+    scenario.background = None;
     for seed in 0..5 {
         let taps = taps(&scenario, seed, 2.0, 400.0);
         for played in Timeline::new(&scenario, seed).take(scenario.phases.len()) {
@@ -43,13 +44,27 @@ fn taps_follow_the_rate_curve() {
     }
 }
 
+fn in_background(scenario: &Scenario, emote: &str) -> bool {
+    scenario.background.as_ref().is_some_and(|background| background.emotes.contains_key(emote))
+}
+
+#[test]
+fn the_background_goes_on_through_every_phase() {
+    let mut scenario = Scenario::load("match").unwrap();
+    let with = taps(&scenario, 4, 1.0, 100.0);
+    let rate = scenario.background.take().unwrap().rate;
+    let without = taps(&scenario, 4, 1.0, 100.0);
+    let more = with.len() as f64 - without.len() as f64;
+    assert!((more / 100.0 / rate - 1.0).abs() < 0.1, "{more} in 100 s at {rate} a second");
+}
+
 #[test]
 fn taps_ascend_in_time_and_use_the_emotes_of_their_phase() {
     for name in crate::scenario::names() {
         let scenario = Scenario::load(name).unwrap();
         let taps = taps(&scenario, 3, 1.0, 500.0);
         assert!(taps.is_sorted_by(|a, b| a.due <= b.due), "{name}");
-        assert!(taps.iter().all(|tap| scenario.phases[tap.phase].has(&tap.emote)), "{name}");
+        assert!(taps.iter().all(|tap| scenario.phases[tap.phase].has(&tap.emote) || in_background(&scenario, &tap.emote)), "{name}");
     }
 }
 
@@ -74,13 +89,17 @@ fn a_match_begins_lively_and_never_ends() {
     let scenario = Scenario::load("match").unwrap();
     for seed in 0..20 {
         let goals: Vec<f64> = Timeline::new(&scenario, seed)
-            .filter(|played| scenario.phases[played.phase].name.contains("goal"))
+            .filter(|played| {
+                scenario.phases[played.phase].name.contains("goal")
+                    && scenario.phases[played.phase].seconds < 3.0
+            })
             .take(30)
             .map(|played| played.start_s)
             .collect();
-        assert!((8.0..20.0).contains(&goals[0]), "first goal at {} s", goals[0]);
+        // After the minute in which the default rule learns what is usual, and not much later.
+        assert!((60.0..80.0).contains(&goals[0]), "first goal at {} s", goals[0]);
         for pair in goals.windows(2) {
-            assert!((25.0..75.0).contains(&(pair[1] - pair[0])), "goals at {pair:?}");
+            assert!((40.0..180.0).contains(&(pair[1] - pair[0])), "goals at {pair:?}");
         }
     }
     let phases = scenario.phases.len();

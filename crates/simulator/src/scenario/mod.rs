@@ -16,7 +16,7 @@ pub use builtin::{description_of, names};
 pub use clients::{CLIENTS_MAX, Clients, Endpoint, MESSAGES_MAX};
 pub use curve::{Rate, Shout};
 pub use expect::{Expect, Expectation};
-pub use phase::{Beat, Phase, Spam};
+pub use phase::{Background, Beat, Phase, Spam};
 
 /// An audience's behaviour. The format is described in `scenarios/README.md`.
 ///
@@ -53,6 +53,9 @@ pub struct Scenario {
     /// Taps wait in a queue that is sent whenever so many milliseconds are over; 0 sends each at once.
     #[serde(default)]
     pub queue_ms: u32,
+    /// What the crowd taps all the time, whatever else happens.
+    #[serde(default)]
+    pub background: Option<Background>,
     /// What happens, in order.
     #[serde(rename = "phase", default)]
     pub phases: Vec<Phase>,
@@ -122,8 +125,8 @@ impl Scenario {
         }
         match &mut self.clients {
             Some(clients) => {
-                if !self.phases.is_empty() || self.people > 0 {
-                    bail!("clients: expected neither [[phase]] nor people beside them");
+                if !self.phases.is_empty() || self.people > 0 || self.background.is_some() {
+                    bail!("clients: expected neither [[phase]] nor people nor background beside them");
                 }
                 clients.check().context("clients")?;
             }
@@ -138,6 +141,9 @@ impl Scenario {
         }
         if self.phases.is_empty() {
             bail!("expected at least one [[phase]], or [clients]");
+        }
+        if let Some(background) = &mut self.background {
+            background.check().context("background")?;
         }
         for phase in &mut self.phases {
             phase.check().with_context(|| format!("phase {:?}", phase.name))?;

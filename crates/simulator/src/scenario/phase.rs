@@ -31,6 +31,16 @@ pub struct Phase {
     pub emotes: BTreeMap<String, f64>,
 }
 
+/// What the crowd taps all the time: random taps at a steady rate, on top of every phase.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Background {
+    /// Reactions per second of the whole audience.
+    pub rate: f64,
+    /// Emotes and how often each is chosen, relative to the others.
+    pub emotes: BTreeMap<String, f64>,
+}
+
 /// On every beat one tap, or a burst of identical ones.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +108,14 @@ fn check_exactly(exactly: &mut BTreeMap<String, u32>) -> Result<()> {
     *exactly =
         exactly.iter().map(|(emote, number)| Ok((canonical(emote)?, *number))).collect::<Result<_>>()?;
     Ok(())
+}
+
+impl Background {
+    pub(super) fn check(&mut self) -> Result<()> {
+        Rate::Constant(self.rate).check().map_err(anyhow::Error::msg)?;
+        self.emotes = checked_emotes(&self.emotes)?;
+        Ok(())
+    }
 }
 
 impl Spam {
