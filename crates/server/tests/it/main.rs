@@ -16,5 +16,6 @@ mod hostile;
 mod http;
 mod reference;
 mod restart;
+mod scenarios;
 mod stop;
 mod stream;
