@@ -9,9 +9,12 @@ use emostream_store::{Store, StoreOptions};
 
 use crate::{channels::Channels, config::Config, tasks::Tasks, telemetry::Metrics};
 
+pub mod attempts;
 pub mod channels;
 pub mod exports;
+pub mod login_keys;
 mod outbox;
+pub mod passwords;
 pub mod settings;
 
 use outbox::Outbox;

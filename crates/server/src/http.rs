@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod app;
+pub mod body;
 pub mod documents;
 pub mod health;
 pub mod listener;

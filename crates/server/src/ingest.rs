@@ -1,7 +1,7 @@
 //! Ingest: validates reactions, batches them, and answers when the log has them.
 //!
 //! [`endpoint`] reads requests, [`batcher`] groups reactions of all connections into records, [`identity`] signs in
-//! guests, [`rate`] limits what one address may send.
+//! guests, [`crate::rate`] limits what one address may send.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,6 +13,7 @@ use crate::{
     config::IngestConfig,
     intake::{Intake, Receipt, Refusal},
     pressure::Pressure,
+    rate::AddressLimits,
     tasks::Tasks,
     telemetry::Metrics,
 };
@@ -20,12 +21,10 @@ use crate::{
 pub mod batcher;
 pub mod endpoint;
 pub mod identity;
-pub mod rate;
 mod recent;
 
 use batcher::Batcher;
 use identity::GuestKeys;
-use rate::AddressLimits;
 
 /// What ingest needs from the node.
 #[derive(Clone)]

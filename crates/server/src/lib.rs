@@ -19,4 +19,4 @@ pub mod seams;
 pub mod tasks;
 pub mod telemetry;
 
-pub use seams::{intake, pressure, pulse_path};
+pub use seams::{intake, pressure, pulse_path, rate};

@@ -3,3 +3,4 @@
 pub mod intake;
 pub mod pressure;
 pub mod pulse_path;
+pub mod rate;

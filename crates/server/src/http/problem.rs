@@ -1,6 +1,6 @@
 //! Errors as a client meets them: RFC 9457 on the wire. [`ErrorType`] has the table of them.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use emostream_protocol::{
@@ -39,7 +39,7 @@ pub struct Problem {
     /// What was wrong and what was expected.
     pub detail: String,
     /// Which field.
-    pub field: Option<&'static str>,
+    pub field: Option<Cow<'static, str>>,
     /// When to try again.
     pub retry_after: Option<Duration>,
     /// The server's time, for a client whose clock is wrong; ms since the Unix epoch.
@@ -54,7 +54,18 @@ impl Problem {
 
     /// A parameter that is wrong.
     pub fn parameter(field: &'static str, expected: &str) -> Self {
-        Self { field: Some(field), ..Self::new(ErrorType::ParameterInvalid, format!("{field}: {expected}")) }
+        Self {
+            field: Some(field.into()),
+            ..Self::new(ErrorType::ParameterInvalid, format!("{field}: {expected}"))
+        }
+    }
+
+    /// A field of a body that is wrong.
+    pub fn field(field: &'static str, expected: &str) -> Self {
+        Self {
+            field: Some(field.into()),
+            ..Self::new(ErrorType::FieldInvalid, format!("{field}: {expected}"))
+        }
     }
 
     /// A channel that does not exist.
@@ -66,7 +77,11 @@ impl Problem {
     pub fn rejection(rejection: &Rejection, now_ms: i64) -> Self {
         let kind = ErrorType::from(rejection.kind);
         let server_time_ms = (kind == ErrorType::IdOutOfRange).then_some(now_ms);
-        Self { field: rejection.field, server_time_ms, ..Self::new(kind, rejection.detail.clone()) }
+        Self {
+            field: rejection.field.map(Cow::Borrowed),
+            server_time_ms,
+            ..Self::new(kind, rejection.detail.clone())
+        }
     }
 
     /// A refused submission.
@@ -102,7 +117,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: &self.detail,
-            field: self.field,
+            field: self.field.as_deref(),
             server_time,
         };
         serde_json::to_vec(&json).expect("strings and numbers can be written as JSON")

@@ -2,7 +2,7 @@
 //!
 //! A token is `g1.KID.ID.MAC`; ID and MAC are hexadecimal. The current key signs, the previous one still verifies.
 
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::Context;
 use hmac::{Hmac, Mac};
@@ -50,18 +50,9 @@ impl GuestKeys {
                 .with_context(|| format!("read guest keys {}", path.display()));
         }
         let keys = Self::random();
-        let new = path.with_extension("new");
-        let write = || -> anyhow::Result<()> {
-            let mut file =
-                fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-            file.write_all(&serde_json::to_vec_pretty(&keys)?)?;
-            file.sync_all()?;
-            fs::rename(&new, path)?;
-            // A key that a loss of power took would sign out every guest.
-            path.parent().map_or(Ok(()), durable::sync_dir)?;
-            Ok(())
-        };
-        write().with_context(|| format!("write guest keys {}", path.display()))?;
+        // A key that a loss of power took would sign out every guest.
+        durable::write_private(path, &serde_json::to_vec_pretty(&keys)?)
+            .with_context(|| format!("write guest keys {}", path.display()))?;
         Ok(keys)
     }
 

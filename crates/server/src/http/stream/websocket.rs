@@ -26,8 +26,8 @@ use crate::{
         view::View,
     },
     http::{app::App, problem::Problem},
-    ingest::rate::CellRate,
     intake::{Accepted, Receipt, Refusal},
+    rate::CellRate,
     telemetry::Labelled,
 };
 

@@ -1,8 +1,9 @@
-//! Rate limits: the generic cell rate algorithm (ITU-T I.371), one number a sender.
+//! Rate limits: the generic cell rate algorithm (ITU-T I.371), one number a key.
 
 use std::{
+    hash::{BuildHasher, Hash},
     net::{IpAddr, Ipv6Addr},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -23,6 +24,12 @@ impl CellRate {
         Self { cell_us, tolerance_us: cell_us * i64::from(burst) }
     }
 
+    /// At most one in `every` on average and `burst` at once.
+    pub fn one_in(every: Duration, burst: u32) -> Self {
+        let cell_us = i64::try_from(every.as_micros()).unwrap_or(i64::MAX).clamp(1, 3_600_000_000);
+        Self { cell_us, tolerance_us: cell_us * i64::from(burst) }
+    }
+
     /// Takes `n` cells at `now_ms`, or says how long to wait. `state` starts at 0.
     pub fn take(&self, state: &mut i64, n: u32, now_ms: i64) -> Result<(), Duration> {
         let now_us = now_ms * 1_000;
@@ -38,55 +45,91 @@ impl CellRate {
 
 const SHARDS: usize = 16;
 
-/// Addresses remembered in one shard; all that are idle are forgotten first, and if none is, a new one is refused.
-const ADDRESSES_PER_SHARD_MAX: usize = 8_192;
+/// Keys remembered in one shard; all that are idle are forgotten first, and if none is, a new one is refused.
+const KEYS_PER_SHARD_MAX: usize = 8_192;
 
-/// A full shard is searched for idle addresses at most this often: else a flood of new ones would buy a search each.
+/// A full shard is searched for idle keys at most this often: else a flood of new ones would buy a search each.
 const PURGE_EVERY_MS: i64 = 1_000;
 
-#[derive(Debug, Default)]
-struct Shard {
-    arrivals: HashMap<IpAddr, i64, RandomState>,
+#[derive(Debug)]
+struct Shard<K> {
+    arrivals: HashMap<K, i64, RandomState>,
     purged_ms: i64,
+}
+
+/// The same rate for each of many keys, in bounded memory.
+#[derive(Debug)]
+pub struct Limits<K> {
+    rate: CellRate,
+    shard_of: RandomState,
+    shards: [Mutex<Shard<K>>; SHARDS],
+}
+
+impl<K: Hash + Eq> Limits<K> {
+    /// Nothing is remembered yet.
+    pub fn new(rate: CellRate) -> Self {
+        let shard = |_| Mutex::new(Shard { arrivals: HashMap::default(), purged_ms: 0 });
+        Self { rate, shard_of: RandomState::default(), shards: std::array::from_fn(shard) }
+    }
+
+    /// Takes `n` cells of a key, or says how long it must wait.
+    pub fn take(&self, key: K, n: u32, now_ms: i64) -> Result<(), Duration> {
+        let mut shard = self.shard(&key);
+        if shard.arrivals.len() >= KEYS_PER_SHARD_MAX && !shard.arrivals.contains_key(&key) {
+            if now_ms - shard.purged_ms >= PURGE_EVERY_MS {
+                shard.purged_ms = now_ms;
+                shard.arrivals.retain(|_, arrival_us| *arrival_us > now_ms * 1_000);
+            }
+            if shard.arrivals.len() >= KEYS_PER_SHARD_MAX {
+                return Err(Duration::from_millis(PURGE_EVERY_MS.unsigned_abs()));
+            }
+        }
+        self.rate.take(shard.arrivals.entry(key).or_insert(0), n, now_ms)
+    }
+
+    /// Gives a key its whole burst again.
+    pub fn forget(&self, key: &K) {
+        self.shard(key).arrivals.remove(key);
+    }
+
+    /// Gives back one cell that was taken.
+    pub fn give_back(&self, key: &K) {
+        if let Some(arrival_us) = self.shard(key).arrivals.get_mut(key) {
+            *arrival_us -= self.rate.cell_us;
+        }
+    }
+
+    fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K>> {
+        let at = usize::from(self.shard_of.hash_one(key).to_le_bytes()[0]) % SHARDS;
+        self.shards[at].lock().unwrap_or_else(|e| e.into_inner())
+    }
 }
 
 /// A limit for each address; IPv6 addresses count by their /64, which one subscriber owns.
 #[derive(Debug)]
 pub struct AddressLimits {
-    rate: Option<CellRate>,
-    shards: [Mutex<Shard>; SHARDS],
+    limits: Option<Limits<IpAddr>>,
 }
 
 impl AddressLimits {
     /// `per_s` = 0 switches the limit off.
     pub fn new(per_s: u32, burst: u32) -> Self {
-        Self { rate: (per_s > 0).then(|| CellRate::new(per_s, burst)), shards: Default::default() }
+        Self { limits: (per_s > 0).then(|| Limits::new(CellRate::new(per_s, burst))) }
     }
 
     /// Whether every address may send what it likes.
     pub fn is_off(&self) -> bool {
-        self.rate.is_none()
+        self.limits.is_none()
     }
 
     /// Takes `n` reactions from an address, or says how long it must wait.
     pub fn admit(&self, address: IpAddr, n: u32, now_ms: i64) -> Result<(), Duration> {
-        let Some(rate) = &self.rate else { return Ok(()) };
-        let address = subscriber(address);
-        let mut shard = self.shards[shard_of(address)].lock().unwrap_or_else(|e| e.into_inner());
-        if shard.arrivals.len() >= ADDRESSES_PER_SHARD_MAX && !shard.arrivals.contains_key(&address) {
-            if now_ms - shard.purged_ms >= PURGE_EVERY_MS {
-                shard.purged_ms = now_ms;
-                shard.arrivals.retain(|_, arrival_us| *arrival_us > now_ms * 1_000);
-            }
-            if shard.arrivals.len() >= ADDRESSES_PER_SHARD_MAX {
-                return Err(Duration::from_millis(PURGE_EVERY_MS.unsigned_abs()));
-            }
-        }
-        rate.take(shard.arrivals.entry(address).or_insert(0), n, now_ms)
+        self.limits.as_ref().map_or(Ok(()), |limits| limits.take(subscriber(address), n, now_ms))
     }
 }
 
-fn subscriber(address: IpAddr) -> IpAddr {
+/// Whom an address stands for: IPv6 hands out whole networks of 64 bits.
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
@@ -94,14 +137,6 @@ fn subscriber(address: IpAddr) -> IpAddr {
             None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         },
     }
-}
-
-fn shard_of(address: IpAddr) -> usize {
-    let byte = match address {
-        IpAddr::V4(v4) => v4.octets()[3] ^ v4.octets()[2],
-        IpAddr::V6(v6) => v6.octets()[7] ^ v6.octets()[6],
-    };
-    usize::from(byte) % SHARDS
 }
 
 #[cfg(test)]
