@@ -67,7 +67,7 @@ impl Shape {
         match missing.first() {
             None => Ok(Fields(fields)),
             Some(first) => Err(Problem {
-                field: Some(first),
+                field: Some((*first).into()),
                 ..Problem::new(
                     ErrorType::FieldMissing,
                     format!("{}: missing; expected {}", missing.join(", "), self.said),
@@ -97,5 +97,5 @@ impl Fields {
 
 /// The problem of a field with a wrong value.
 pub(super) fn invalid(name: &'static str, expected: &str) -> Problem {
-    Problem { field: Some(name), ..Problem::new(ErrorType::FieldInvalid, format!("{name}: {expected}")) }
+    Problem::field(name, expected)
 }

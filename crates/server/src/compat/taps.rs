@@ -156,7 +156,7 @@ fn renamed(rejection: &Rejection, emote: &'static str, now_ms: i64) -> Problem {
     };
     let problem = Problem::rejection(rejection, now_ms);
     let detail = field.map_or_else(|| problem.detail.clone(), |name| format!("{name}: {}", problem.detail));
-    Problem { field, detail, ..problem }
+    Problem { field: field.map(Into::into), detail, ..problem }
 }
 
 fn count(app: &App, problem: &Problem) {
