@@ -11,8 +11,10 @@ use crate::{channels::Channels, config::Config, tasks::Tasks, telemetry::Metrics
 
 pub mod attempts;
 pub mod channels;
+pub mod emotes;
 pub mod exports;
 pub mod login_keys;
+pub mod images;
 mod outbox;
 pub mod passwords;
 pub mod settings;

@@ -7,7 +7,8 @@ use emostream_protocol::{
     input::{Rejection, RejectionKind},
     time,
 };
-use hyper::{HeaderMap, StatusCode, header};
+use emostream_store::StoreError;
+use hyper::{HeaderMap, StatusCode, header::{self, HeaderValue}};
 use serde::Serialize;
 
 use crate::intake::Refusal;
@@ -44,12 +45,17 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// The server's time, for a client whose clock is wrong; ms since the Unix epoch.
     pub server_time_ms: Option<i64>,
+    /// The version that holds, where another was expected.
+    pub etag: Option<HeaderValue>,
 }
+
+/// When to ask a store again that does not answer.
+const STORE_RETRY: Duration = Duration::from_secs(2);
 
 impl Problem {
     /// A problem with a detail.
     pub fn new(kind: ErrorType, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, retry_after: None, server_time_ms: None }
+        Self { kind, detail: detail.into(), field: None, retry_after: None, server_time_ms: None, etag: None }
     }
 
     /// A parameter that is wrong.
@@ -82,6 +88,31 @@ impl Problem {
             server_time_ms,
             ..Self::new(kind, rejection.detail.clone())
         }
+    }
+
+    /// A refusal of the store.
+    pub fn store(error: &StoreError) -> Self {
+        let kind = match error {
+            StoreError::Conflict { .. } => ErrorType::NameTaken,
+            StoreError::NotFound { what: "channel" } => return Self::no_channel(),
+            StoreError::NotFound { what: "user" } => ErrorType::UserNotFound,
+            StoreError::NotFound { what: "moment" } => ErrorType::MomentNotFound,
+            StoreError::NotFound { what: "emote" } => ErrorType::EmoteNotFound,
+            StoreError::NotFound { .. } => ErrorType::NotFound,
+            StoreError::VersionConflict { .. } => ErrorType::VersionConflict,
+            StoreError::LastAdmin | StoreError::LimitReached { .. } => ErrorType::Conflict,
+            StoreError::Invalid { field, expected } => return Self::field(field, &format!("expected {expected}")),
+            StoreError::Unavailable(_) => {
+                tracing::warn!(%error, "the store does not answer");
+                let detail = "accounts, settings and the archive are not to be had now";
+                return Self { retry_after: Some(STORE_RETRY), ..Self::new(ErrorType::StoreUnavailable, detail) };
+            }
+            _ => {
+                tracing::error!(%error, "the store failed");
+                return Self::new(ErrorType::Internal, "the store failed; its log says how");
+            }
+        };
+        Self::new(kind, error.to_string())
     }
 
     /// A refused submission.
@@ -126,14 +157,15 @@ impl Problem {
     /// The headers beside it.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = self.retry_after {
             // Whole seconds, rounded up: earlier than told would be refused again.
             headers.insert(header::RETRY_AFTER, (wait.as_millis().div_ceil(1_000).max(1) as u64).into());
         }
         if self.kind.status() == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        headers.extend(self.etag.clone().map(|etag| (header::ETAG, etag)));
         headers
     }
 }
@@ -148,7 +180,7 @@ impl Problem {
     pub fn into_short_response(self) -> Response {
         let json = serde_json::json!({ "error": self.detail });
         let mut headers = self.headers();
-        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         (self.kind.status(), headers, json.to_string()).into_response()
     }
 }

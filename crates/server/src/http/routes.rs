@@ -22,6 +22,7 @@ use super::{
 };
 
 mod compat;
+mod channels;
 mod node;
 mod reactions;
 
@@ -122,7 +123,7 @@ impl Route {
 }
 
 /// The parts of the table, in the order of the reference.
-const PARTS: &[&[Route]] = &[reactions::ROUTES, compat::ROUTES, node::ROUTES];
+const PARTS: &[&[Route]] = &[reactions::ROUTES, channels::ROUTES, compat::ROUTES, node::ROUTES];
 
 const NUMBER: usize = {
     let (mut number, mut part) = (0, 0);
