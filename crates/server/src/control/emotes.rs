@@ -49,7 +49,9 @@ impl Control {
         };
         // A name that the palette would refuse must not leave an image behind.
         let old = self.settings(channel).await.map_err(ChangeError::from)?.document;
-        with(&old).and_then(|new| new.validated(Some(&old), &self.components.emotes)).map_err(ChangeError::from)?;
+        with(&old)
+            .and_then(|new| new.validated(Some(&old), &self.components.emotes))
+            .map_err(ChangeError::from)?;
         let emote = NewEmote { name, media_type: image.media_type, image: bytes };
         let limit = CUSTOM_EMOTES_PER_CHANNEL_MAX as u32;
         let is_new = self.store.put_emote(channel, &emote, limit, self.now_us()).await;

@@ -110,8 +110,7 @@ pub async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewChannelDocument, BODY_BYTES_MAX>,
 ) -> Result<(StatusCode, Json<ChannelDocument>), Problem> {
-    let name = ChannelName::new(&new.name)
-        .map_err(|error| Problem::field("name", &error.to_string()))?;
+    let name = ChannelName::new(&new.name).map_err(|error| Problem::field("name", &error.to_string()))?;
     let made = app.control()?.create_channel(&name, &new.title, &caller.username).await;
     let made = made.map_err(|error| Problem::store(&error))?;
     Ok((StatusCode::CREATED, Json(made.into())))
@@ -137,9 +136,8 @@ pub async fn change(
         None => None,
         Some(None) => Some(None),
         Some(Some(text)) => {
-            let ms = time::parse_ms(&text).map_err(|error| {
-                Problem::field("recording_started_at", &error.to_string())
-            })?;
+            let ms = time::parse_ms(&text)
+                .map_err(|error| Problem::field("recording_started_at", &error.to_string()))?;
             Some(Some(ms * 1_000))
         }
     };

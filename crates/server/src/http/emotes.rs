@@ -78,10 +78,10 @@ pub async fn palette(
     let images = app.control()?.emotes(&known.name).await.map_err(|error| Problem::store(&error))?;
     let image_of = |emote: &str| images.iter().find(|info| text_of(&info.name) == emote);
     let palette = known.published().settings.palette.clone();
-    let featured = palette.featured.into_iter().map(|emote| FeaturedEmote {
-        url: image_of(&emote).map(|info| url(&known.name, info)),
-        emote,
-    });
+    let featured = palette
+        .featured
+        .into_iter()
+        .map(|emote| FeaturedEmote { url: image_of(&emote).map(|info| url(&known.name, info)), emote });
     let custom = palette.custom_emotes.into_iter().map(|emote| {
         let info = image_of(&emote);
         CustomEmote {

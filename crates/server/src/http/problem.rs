@@ -8,7 +8,10 @@ use emostream_protocol::{
     time,
 };
 use emostream_store::StoreError;
-use hyper::{HeaderMap, StatusCode, header::{self, HeaderValue}};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{self, HeaderValue},
+};
 use serde::Serialize;
 
 use crate::intake::Refusal;
@@ -101,11 +104,16 @@ impl Problem {
             StoreError::NotFound { .. } => ErrorType::NotFound,
             StoreError::VersionConflict { .. } => ErrorType::VersionConflict,
             StoreError::LastAdmin | StoreError::LimitReached { .. } => ErrorType::Conflict,
-            StoreError::Invalid { field, expected } => return Self::field(field, &format!("expected {expected}")),
+            StoreError::Invalid { field, expected } => {
+                return Self::field(field, &format!("expected {expected}"));
+            }
             StoreError::Unavailable(_) => {
                 tracing::warn!(%error, "the store does not answer");
                 let detail = "accounts, settings and the archive are not to be had now";
-                return Self { retry_after: Some(STORE_RETRY), ..Self::new(ErrorType::StoreUnavailable, detail) };
+                return Self {
+                    retry_after: Some(STORE_RETRY),
+                    ..Self::new(ErrorType::StoreUnavailable, detail)
+                };
             }
             _ => {
                 tracing::error!(%error, "the store failed");

@@ -21,8 +21,8 @@ use super::{
     problem::{ErrorType, Problem},
 };
 
-mod compat;
 mod channels;
+mod compat;
 mod node;
 mod reactions;
 

@@ -104,7 +104,8 @@ fn etag(version: u64) -> HeaderValue {
 /// The version that a change is based on; `None` for `*`, which means: whatever there is.
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
-        let detail = "expected the header If-Match with the ETag of the settings that were read, or * to overwrite";
+        let detail =
+            "expected the header If-Match with the ETag of the settings that were read, or * to overwrite";
         return Err(Problem::new(ErrorType::PreconditionRequired, detail));
     };
     let text = value.to_str().unwrap_or_default().trim();
@@ -113,7 +114,8 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     }
     // A weak tag is the strong one with a mark that proxies may add.
     let tag = text.strip_prefix("W/").unwrap_or(text);
-    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(|tag| tag.parse().ok());
+    let version =
+        tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(|tag| tag.parse().ok());
     version.map(Some).ok_or_else(|| Problem::parameter("If-Match", "expected one ETag such as \"7\", or *"))
 }
 
@@ -131,10 +133,7 @@ impl From<ChangeError> for Problem {
 }
 
 /// `GET /v1/channels/{channel}/settings`.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    Path(channel): Path<String>,
-) -> Result<Response, Problem> {
+pub async fn show(State(app): State<Arc<App>>, Path(channel): Path<String>) -> Result<Response, Problem> {
     let settings = app.control()?.settings(&name_of(&channel)?).await;
     settings.map(answer).map_err(|error| Problem::store(&error))
 }

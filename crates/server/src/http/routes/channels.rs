@@ -112,10 +112,7 @@ pub(super) const ROUTES: &[Route] = &[
         path: "/v1/channels/{channel}",
         access: Access::Anyone,
         errors: READ_ERRORS,
-        document: Document {
-            answer: (JSON, Some(ChannelDocument::schema)),
-            ..document("A channel", "")
-        },
+        document: Document { answer: (JSON, Some(ChannelDocument::schema)), ..document("A channel", "") },
         handler: || get(channels::show),
     },
     Route {
@@ -185,7 +182,10 @@ pub(super) const ROUTES: &[Route] = &[
         errors: READ_ERRORS,
         document: Document {
             answer: (JSON, Some(PaletteAnswer::schema)),
-            ..document("What viewers can send", "Buttons in order, and where the images of custom emotes are.")
+            ..document(
+                "What viewers can send",
+                "Buttons in order, and where the images of custom emotes are.",
+            )
         },
         handler: || get(emotes::palette),
     },
@@ -231,7 +231,10 @@ pub(super) const ROUTES: &[Route] = &[
         ],
         document: Document {
             status: 204,
-            ..document("Remove a custom emote", "It leaves the palette and the allowed list; what was counted stays.")
+            ..document(
+                "Remove a custom emote",
+                "It leaves the palette and the allowed list; what was counted stays.",
+            )
         },
         handler: || delete(emotes::delete),
     },
