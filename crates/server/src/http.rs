@@ -6,17 +6,14 @@
 pub mod access;
 pub mod app;
 pub mod body;
-pub mod channels;
+pub mod control;
 pub mod documents;
-pub mod emotes;
 pub mod health;
 pub mod listener;
 pub mod openapi;
 pub mod page;
-pub mod paging;
 pub mod problem;
 pub mod query;
 pub mod routes;
-pub mod settings;
 mod socket;
 pub mod stream;

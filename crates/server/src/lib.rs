@@ -5,7 +5,6 @@
 //! [`node`] starts and stops them in that order.
 
 pub mod aggregate;
-pub mod channels;
 pub mod cli;
 pub mod compat;
 pub mod config;
@@ -19,4 +18,4 @@ pub mod seams;
 pub mod tasks;
 pub mod telemetry;
 
-pub use seams::{intake, pressure, pulse_path, rate};
+pub use seams::{channels, intake, pressure, pulse_path, rate};

@@ -1,5 +1,6 @@
 //! The seams between the roles: narrow, in memory, and the only places where they meet besides the log.
 
+pub mod channels;
 pub mod intake;
 pub mod pressure;
 pub mod pulse_path;

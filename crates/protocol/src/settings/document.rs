@@ -194,10 +194,10 @@ impl PaletteDocument {
             &self.custom_emotes,
             emotes,
         )
-        .map_err(|error| self.wrong(error))
+        .map_err(|error| self.wrong(&error))
     }
 
-    fn wrong(&self, error: PaletteError) -> SettingsError {
+    fn wrong(&self, error: &PaletteError) -> SettingsError {
         let is_in = |emotes: &[String]| emotes.contains(&error.emote);
         let field = if is_in(&self.custom_emotes) {
             "palette.custom_emotes"

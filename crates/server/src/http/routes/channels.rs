@@ -6,10 +6,12 @@ use utoipa::PartialSchema;
 use super::{Access, Document, Method, Parameter, Route, query};
 use crate::http::{
     access::Role,
-    channels::{self, ChannelChangeDocument, ChannelDocument, ChannelPage, NewChannelDocument},
-    emotes::{self, CustomEmote, PaletteAnswer},
+    control::{
+        channels::{self, ChannelChangeDocument, ChannelDocument, ChannelPage, NewChannelDocument},
+        emotes::{self, CustomEmote, PaletteAnswer},
+        settings::{self, SettingsAnswer, SettingsHistoryPage},
+    },
     problem::ErrorType,
-    settings::{self, SettingsAnswer, SettingsHistoryPage},
 };
 
 const JSON: &str = "application/json";

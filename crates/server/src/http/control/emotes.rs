@@ -12,16 +12,18 @@ use emostream_store::EmoteInfo;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    access::Caller,
-    app::App,
-    body,
-    channels::name_of,
-    problem::{ErrorType, Problem},
-};
-use crate::control::{
-    emotes::{EmoteError, text_of},
-    images::IMAGE_BYTES_MAX,
+use super::channels::name_of;
+use crate::{
+    control::{
+        emotes::{EmoteError, text_of},
+        images::IMAGE_BYTES_MAX,
+    },
+    http::{
+        access::Caller,
+        app::App,
+        body,
+        problem::{ErrorType, Problem},
+    },
 };
 
 /// A channel's palette.

@@ -16,14 +16,18 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    access::Caller,
-    app::App,
-    body::JsonBody,
     channels::name_of,
     paging::{ListParameters, Listed},
-    problem::{ErrorType, Problem},
 };
-use crate::control::settings::{ChangeError, Settings};
+use crate::{
+    control::settings::{ChangeError, Settings},
+    http::{
+        access::Caller,
+        app::App,
+        body::JsonBody,
+        problem::{ErrorType, Problem},
+    },
+};
 
 /// Bytes of settings: every emoji named in both lists fits.
 const BODY_BYTES_MAX: usize = 256 * 1024;

@@ -5,7 +5,7 @@ use std::{fmt::Display, str::FromStr};
 use emostream_store::Page;
 use serde::Deserialize;
 
-use super::problem::Problem;
+use crate::http::problem::Problem;
 
 const LIMIT_DEFAULT: u32 = 100;
 

@@ -12,13 +12,8 @@ use emostream_store::{ChannelChange, ChannelRecord};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    access::Caller,
-    app::App,
-    body::JsonBody,
-    paging::{ListParameters, Listed},
-    problem::Problem,
-};
+use super::paging::{ListParameters, Listed};
+use crate::http::{access::Caller, app::App, body::JsonBody, problem::Problem};
 
 /// Bytes of a body about a channel.
 const BODY_BYTES_MAX: usize = 4 * 1024;

@@ -1,0 +1,6 @@
+//! Handlers of the control plane: channels and their settings. Logic is in [`crate::control`]; here is its form on the wire.
+
+pub mod channels;
+pub mod emotes;
+pub mod paging;
+pub mod settings;
