@@ -1,7 +1,10 @@
 // Builds the page: hashed assets, pre-compressed siblings, the SDK from its sources.
 
 import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
+import { appPages } from './scripts/app-pages.ts';
+import { emojiList } from './scripts/emoji-list.ts';
 import { precompress } from './scripts/precompress.ts';
 
 const sdk = (file: string) =>
@@ -16,7 +19,12 @@ export default defineConfig({
     ],
   },
   // Nothing may be inlined as data: the page lives under a strict content security policy.
-  build: { assetsInlineLimit: 0, modulePreload: { polyfill: false } },
-  plugins: [precompress()],
+  build: {
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // Two documents: the live page stays small, the app with React is everybody else's.
+    rolldownOptions: { input: ['index.html', 'app.html'] },
+  },
+  plugins: [react(), appPages(), emojiList(), precompress()],
   server: { proxy: { '/v1': { target: server, ws: true } } },
 });

@@ -3,20 +3,28 @@
 import { connect, type Hello, type Moment } from '@emostream/viewer';
 import '@emostream/viewer/layer';
 import { recentMoments, recentWindows } from './history.js';
+import { channelInAddress, mountNavigation } from './navigation.js';
+import { showWaitingNotices } from './notices.js';
 import { part } from './page.js';
+import { customPictures, type Pictures } from './palette.js';
 import { ConnectionPanel } from './panels/connection.js';
 import { Deck } from './panels/deck.js';
 import { HeatStrip } from './panels/heat-strip.js';
 import { MomentsPanel } from './panels/moments.js';
+import { SourcesPanel } from './panels/sources.js';
 import { Stage } from './panels/stage.js';
+import { liveTexts } from './texts/live.js';
 import { WindowLedger, WINDOWS_KEPT } from './window-ledger.js';
 
 const MOMENTS_SHOWN = 20;
 /** How often the screen is brought up to now while no frame comes. */
 const IDLE_REFRESH_MS = 1_000;
 
-const channel = new URLSearchParams(location.search).get('channel') || 'main';
-document.title = `${channel} · Emostream`;
+mountNavigation();
+showWaitingNotices();
+
+const channel = channelInAddress();
+document.title = liveTexts.title(channel);
 part('channel').textContent = channel;
 
 const viewer = connect({ channel });
@@ -25,6 +33,7 @@ const connection = new ConnectionPanel();
 const stage = new Stage();
 const strip = new HeatStrip();
 const moments = new MomentsPanel();
+const sources = new SourcesPanel();
 const deck = new Deck({
   react: (emote) => viewer.react(emote),
   launch: (emote, x, y) => stage.launch(emote, x, y),
@@ -36,7 +45,7 @@ viewer.on('state', (state) => {
   if (state.phase === 'ended') deck.close();
 });
 viewer.on('hello', (hello) => {
-  deck.showPalette(hello.palette);
+  showPalette(hello.palette, hello.palette_version);
   ledger.join(viewer.serverTime.now());
   void fillFromHistory(hello);
 });
@@ -48,6 +57,10 @@ viewer.on('moment', (moment) => {
   showMoment(moment, 'new');
   stage.lightUp();
 });
+viewer.on('settings', (settings) => {
+  sources.show(settings);
+  if (settings.palette) showPalette(settings.palette.featured, settings.palette.version);
+});
 viewer.on('gap', (gap) => moments.addGap(gap));
 
 setInterval(refresh, IDLE_REFRESH_MS);
@@ -55,6 +68,15 @@ setInterval(refresh, IDLE_REFRESH_MS);
 function showMoment(moment: Moment, entrance: 'new' | 'past'): void {
   moments.add(moment, entrance);
   strip.markMoment(Date.parse(moment.window_start));
+}
+
+/** Buttons at once, the channel's own pictures as soon as the server has told where they are. */
+function showPalette(featured: string[], version: number): void {
+  deck.showPalette(featured);
+  void customPictures(channel, featured, version).then((pictures: Pictures) => {
+    deck.showPictures(pictures);
+    stage.showPictures(pictures);
+  });
 }
 
 /** After every greeting, so that an outage leaves no hole in the numbers. */

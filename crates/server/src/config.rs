@@ -10,6 +10,7 @@ mod dotenv;
 mod layers;
 mod path;
 mod preset;
+mod site;
 mod store;
 mod variables;
 
@@ -19,6 +20,7 @@ pub use dotenv::with_dotenv;
 pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
 pub use preset::Preset;
+pub use site::{ContactConfig, SiteConfig};
 pub use store::StoreConfig;
 
 /// A part of the reaction's path that a node can run.
@@ -95,6 +97,8 @@ pub struct Config {
     pub topics: TopicsConfig,
     /// The broker.
     pub kafka: KafkaConfig,
+    /// What the page says about those who run this server.
+    pub site: SiteConfig,
     /// The channels that exist.
     pub channels: Vec<ChannelConfig>,
 }
@@ -116,6 +120,7 @@ impl Default for Config {
             websocket_bridge: WebSocketBridgeConfig::default(),
             topics: TopicsConfig::default(),
             kafka: KafkaConfig::default(),
+            site: SiteConfig::default(),
             channels: vec![ChannelConfig::default()],
         }
     }
@@ -152,6 +157,7 @@ impl Config {
         self.compat.validate(&mut findings);
         self.topics.validate(&mut findings);
         self.kafka.validate(&mut findings);
+        self.site.validate(&mut findings);
         channels::validate(&self.channels, &mut findings);
         findings.expect(
             self.log.kind == LogKind::Kafka || self.kafka.bootstrap_servers.is_empty(),

@@ -15,5 +15,6 @@ pub mod page;
 pub mod problem;
 pub mod query;
 pub mod routes;
+pub mod site;
 mod socket;
 pub mod stream;

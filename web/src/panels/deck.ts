@@ -2,7 +2,8 @@
 
 import type { Counts, ReactionError } from '@emostream/viewer';
 import { emoteName } from '../emote-names.js';
-import { formatCount, part, plural } from '../page.js';
+import { formatCount, part } from '../page.js';
+import { liveTexts } from '../texts/live.js';
 
 interface DeckActions {
   react: (emote: string) => Promise<string>;
@@ -18,26 +19,20 @@ const FOLDED = 12;
 const OUTCOME_MS = 900;
 const REFUSAL_MS = 6_000;
 
-const REFUSALS: Record<string, string> = {
-  'rate-limited': 'You are faster than this channel allows. Take a breath.',
-  'queue-full': 'Too many taps are waiting for the connection.',
-  expired: 'The server could not be reached in time.',
-  closed: 'The stream has ended.',
-};
-
 export class Deck {
   readonly #taps = part('taps');
   readonly #note = part('deck-note');
   readonly #refusal = part('refusal');
   readonly #actions: DeckActions;
   #palette: readonly string[] = [];
+  #pictures: ReadonlyMap<string, string> = new Map();
   #counted = 0;
   #refusalTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(actions: DeckActions) {
     this.#actions = actions;
     const keys = matchMedia('(hover: hover)').matches;
-    this.#note.textContent = keys ? 'Tap, or press 1 to 9' : 'Tap an emoji';
+    this.#note.textContent = keys ? liveTexts.tapOrPress : liveTexts.tap;
     document.addEventListener('keydown', (event) => this.#pressed(event));
   }
 
@@ -48,6 +43,12 @@ export class Deck {
     const buttons = palette.map((emote, index) => this.#button(emote, index));
     this.#taps.replaceChildren(...buttons);
     if (palette.length > FOLDED) this.#fold(buttons.slice(FOLDED - 1));
+  }
+
+  /** Pictures of the channel's own emotes, by name. */
+  showPictures(pictures: ReadonlyMap<string, string>): void {
+    this.#pictures = pictures;
+    for (const button of this.#buttons()) this.#picture(button);
   }
 
   /** Counts of the newest window, beneath each emote. */
@@ -62,7 +63,7 @@ export class Deck {
   /** The stream has ended: no tap can be counted. */
   close(): void {
     for (const button of this.#buttons()) button.disabled = true;
-    this.#note.textContent = 'The stream has ended';
+    this.#note.textContent = liveTexts.streamEnded;
   }
 
   #buttons(): NodeListOf<HTMLButtonElement> {
@@ -75,14 +76,27 @@ export class Deck {
     button.className = 'tap';
     button.dataset['testid'] = 'palette-button';
     button.dataset['emote'] = emote;
-    button.setAttribute('aria-label', `React with ${emoteName(emote)}`);
+    button.setAttribute('aria-label', liveTexts.react(emoteName(emote)));
     button.append(hiddenSpan('tap-emote emote', emote), hiddenSpan('tap-count', ''));
     if (index < KEYED) {
       button.setAttribute('aria-keyshortcuts', String(index + 1));
       button.append(hiddenSpan('tap-key', String(index + 1)));
     }
     button.addEventListener('click', (event) => this.#tap(button, emote, event));
+    this.#picture(button);
     return button;
+  }
+
+  /** A custom emote without a picture appears as its name. */
+  #picture(button: HTMLButtonElement): void {
+    const emote = button.dataset['emote'] ?? '';
+    const face = button.querySelector('.tap-emote');
+    const url = this.#pictures.get(emote);
+    if (!face || !url) return;
+    const image = document.createElement('img');
+    image.src = url;
+    image.alt = '';
+    face.replaceChildren(image);
   }
 
   #fold(rest: HTMLButtonElement[]): void {
@@ -91,8 +105,8 @@ export class Deck {
     more.className = 'tap tap-more';
     const show = (open: boolean) => {
       for (const button of rest) button.hidden = !open;
-      more.textContent = open ? 'Less' : `+${rest.length}`;
-      more.setAttribute('aria-label', open ? 'Fewer emojis' : `${rest.length} more emojis`);
+      more.textContent = open ? liveTexts.less : `+${rest.length}`;
+      more.setAttribute('aria-label', open ? liveTexts.fewer : liveTexts.more(rest.length));
       more.setAttribute('aria-expanded', String(open));
     };
     more.addEventListener('click', () => show(more.getAttribute('aria-expanded') !== 'true'));
@@ -124,16 +138,15 @@ export class Deck {
 
   #accepted(button: HTMLButtonElement): void {
     this.#counted += 1;
-    const taps = plural(this.#counted, 'tap', 'taps');
-    this.#note.textContent = `${formatCount(this.#counted)} ${taps} of yours counted`;
+    this.#note.textContent = liveTexts.tapsCounted(this.#counted, formatCount(this.#counted));
     this.#mark(button, 'counted');
   }
 
   #refused(button: HTMLButtonElement, emote: string, error: ReactionError): void {
     this.#actions.refused(emote);
     this.#mark(button, 'failed');
-    const reason = REFUSALS[error.code] ?? `The server said: ${error.message}`;
-    this.#refusal.textContent = `${emote} was not counted. ${reason}`;
+    const reason = liveTexts.refusals[error.code] ?? liveTexts.serverSaid(error.message);
+    this.#refusal.textContent = liveTexts.notCounted(emote, reason);
     clearTimeout(this.#refusalTimer);
     this.#refusalTimer = setTimeout(() => (this.#refusal.textContent = ''), REFUSAL_MS);
   }

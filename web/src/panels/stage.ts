@@ -72,6 +72,11 @@ export class Stage {
     this.#echo.forget(emote);
   }
 
+  /** Pictures of the channel's own emotes, by name. */
+  showPictures(pictures: ReadonlyMap<string, string>): void {
+    this.#layer.setPictures(pictures);
+  }
+
   lightUp(): void {
     clearTimeout(this.#light);
     this.#stage.dataset['moment'] = '';

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -25,6 +25,13 @@ struct Dist;
 /// Everything comes from here; sockets may go anywhere the page was served from.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; \
      frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// The document of all pages but the first; it draws the one that its address names.
+const APP: &str = "app.html";
+
+/// Marks a refusal that is a page already: it is not restated as JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct ForPeople;
 
 /// A file in all of its encodings.
 #[derive(Debug, Clone)]
@@ -174,11 +181,36 @@ pub async fn root(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     ([(header::VARY, "accept")], Json(information)).into_response()
 }
 
-/// `GET /{file}` and `GET /assets/{file}`: files of the page.
-pub async fn file(State(app): State<Arc<App>>, uri: axum::http::Uri, headers: HeaderMap) -> Response {
+/// `GET /login`, `/settings`, `/moments`, `/about`: pages that the app shows, for browsers alone.
+pub async fn app_page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    app.page
+        .respond(APP, &headers)
+        .filter(|_| wants_html(&headers))
+        .unwrap_or_else(|| ([(header::VARY, "accept")], nothing_here()).into_response())
+}
+
+/// `GET /{file}` and `GET /assets/{file}`: files of the page. A browser that goes where nothing is gets the app, which says so.
+pub async fn file(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
-    let nothing = || Problem::new(ErrorType::NotFound, "expected a path of this server; see /openapi.json");
-    app.page.respond(path, &headers).unwrap_or_else(|| nothing().into_response())
+    if let Some(file) = app.page.respond(path, &headers) {
+        return file;
+    }
+    let reads = method == Method::GET || method == Method::HEAD;
+    let is_page = !path.starts_with("v1/") && !path.starts_with("assets/");
+    if reads && is_page && wants_html(&headers) {
+        let unconditional = headers.iter().filter(|(name, _)| *name != header::IF_NONE_MATCH);
+        let unconditional = unconditional.map(|(name, value)| (name.clone(), value.clone())).collect();
+        if let Some(mut page) = app.page.respond(APP, &unconditional) {
+            *page.status_mut() = StatusCode::NOT_FOUND;
+            page.extensions_mut().insert(ForPeople);
+            return page;
+        }
+    }
+    nothing_here().into_response()
+}
+
+fn nothing_here() -> Problem {
+    Problem::new(ErrorType::NotFound, "expected a path of this server; see /openapi.json")
 }
 
 /// `GET /errors/{name}`: what an error type means.

@@ -186,15 +186,17 @@ pub fn router(app: Arc<App>) -> Router {
 async fn explain_refusals(request: Request, next: Next) -> Response {
     let native = request.uri().path().starts_with("/v1/");
     let mut response = next.run(request).await;
-    let allow = response.headers().get(header::ALLOW).cloned();
+    let kept =
+        [header::ALLOW, header::VARY].map(|name| (name.clone(), response.headers().get(name).cloned()));
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(_) if native => return response,
         Some(problem) => problem,
+        None if response.extensions().get::<page::ForPeople>().is_some() => return response,
         None if response.status().is_client_error() => refusal_of_the_framework(response).await,
         None => return response,
     };
     let mut restated = if native { problem.into_response() } else { problem.into_short_response() };
-    restated.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    restated.headers_mut().extend(kept.into_iter().filter_map(|(name, value)| Some((name, value?))));
     restated
 }
 

@@ -72,6 +72,11 @@ export class EmostreamLayer extends Base {
     return this.#particles.count;
   }
 
+  /** Gives custom emotes their pictures: emote to address. An emote without one appears as its name. */
+  setPictures(pictures: ReadonlyMap<string, string>): void {
+    this.#sprites.setPictures(pictures);
+  }
+
   /** Shows a pulse: `shown` emotes fly; with reduced motion the true `counts` are added up instead. */
   show(shown: Counts, counts: Counts = shown): void {
     if (!this.#visible) return;

@@ -11,6 +11,16 @@ const SPRITES_MAX = 128;
 
 export class Sprites {
   readonly #drawn = new Map<string, HTMLCanvasElement>();
+  #pictures: ReadonlyMap<string, string> = new Map();
+
+  /** Addresses of custom emotes' pictures; each is loaded when its emote is first drawn. */
+  setPictures(pictures: ReadonlyMap<string, string>): void {
+    const changed = [...this.#pictures, ...pictures].map(([emote]) => emote);
+    for (const emote of changed) {
+      if (this.#pictures.get(emote) !== pictures.get(emote)) this.#drawn.delete(emote);
+    }
+    this.#pictures = pictures;
+  }
 
   /** The picture of an emote, square. */
   of(emote: string): HTMLCanvasElement {
@@ -19,8 +29,24 @@ export class Sprites {
     if (this.#drawn.size >= SPRITES_MAX) this.#drawn.clear();
     const sprite = draw(emote);
     this.#drawn.set(emote, sprite);
+    const picture = this.#pictures.get(emote);
+    if (picture !== undefined) load(sprite, picture);
     return sprite;
   }
+}
+
+/** Draws a picture over the name once it has come; one that does not come leaves the name. */
+function load(sprite: HTMLCanvasElement, address: string): void {
+  const image = new Image();
+  image.addEventListener('load', () => {
+    const scale = (SPRITE_PX * 0.9) / Math.max(image.naturalWidth, image.naturalHeight, 1);
+    const width = image.naturalWidth * scale;
+    const height = image.naturalHeight * scale;
+    const context = sprite.getContext('2d');
+    context?.clearRect(0, 0, SPRITE_PX, SPRITE_PX);
+    context?.drawImage(image, (SPRITE_PX - width) / 2, (SPRITE_PX - height) / 2, width, height);
+  });
+  image.src = address;
 }
 
 function draw(emote: string): HTMLCanvasElement {

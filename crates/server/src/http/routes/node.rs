@@ -4,7 +4,7 @@ use axum::routing::get;
 use utoipa::PartialSchema;
 
 use super::{Access, Document, Method, Route, plain_document};
-use crate::http::{health, openapi, page, problem::ErrorType};
+use crate::http::{health, openapi, page, problem::ErrorType, site};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -22,6 +22,22 @@ pub(super) const ROUTES: &[Route] = &[
         },
         handler: || get(page::root),
     },
+    Route {
+        method: Method::Get,
+        path: "/v1/site",
+        access: Access::Anyone,
+        errors: &[],
+        document: plain_document(
+            "What the pages about and contact say",
+            "application/json",
+            Some(site::Site::schema),
+        ),
+        handler: || get(site::site),
+    },
+    app_page("/login"),
+    app_page("/settings"),
+    app_page("/moments"),
+    app_page("/about"),
     Route {
         method: Method::Get,
         path: "/livez",
@@ -83,3 +99,15 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || get(page::error_type),
     },
 ];
+
+/// A page of the app: HTML for browsers, 404 for programs, whose data is under `/v1`.
+const fn app_page(path: &'static str) -> Route {
+    Route {
+        method: Method::Get,
+        path,
+        access: Access::Anyone,
+        errors: &[ErrorType::NotFound],
+        document: plain_document("A page of the app, for browsers (Accept: text/html)", "text/html", None),
+        handler: || get(page::app_page),
+    }
+}

@@ -170,3 +170,64 @@ fn check_open_metrics(text: &str) {
     }
     assert!(families.len() >= 12, "{families:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_the_app_are_for_browsers_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut client = Client::connect(server.address).await.unwrap();
+    let html = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let root = ask(&mut client, "GET", "/", &html).await;
+    for path in ["/login", "/settings", "/moments", "/about", "/settings?channel=main"] {
+        let page = ask(&mut client, "GET", path, &html).await;
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (200, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
+        assert!(page.header("content-security-policy").is_some(), "{path}");
+        assert_ne!(page.header("etag"), root.header("etag"), "{path}: not the live page");
+        let etag = page.header("etag").unwrap();
+        let known = ask(&mut client, "GET", path, &[html[0], ("if-none-match", etag)]).await;
+        assert_eq!(known.status, 304, "{path}");
+        let program = ask(&mut client, "GET", path, &[("accept", "application/json")]).await;
+        assert_eq!((program.status, program.json()["error"].is_string()), (404, true), "{path}");
+        let known = ask(&mut client, "GET", path, &[("if-none-match", etag)]).await;
+        assert_eq!(known.status, 404, "{path}");
+        assert_eq!(program.header("vary"), Some("accept"), "{path}");
+    }
+    for path in ["/nowhere", "/settings/unknown", "/moments/1"] {
+        let page = ask(&mut client, "GET", path, &html).await;
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (404, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
+        let again = ask(&mut client, "GET", path, &[html[0], ("if-none-match", "*")]).await;
+        assert_eq!(again.status, 404, "{path}: a page that is not there has no known form");
+        let wrong = ask(&mut client, "POST", path, &html).await;
+        assert_eq!((wrong.status, wrong.json()["error"].is_string()), (404, true), "{path}");
+    }
+    for path in ["/v1/nothing", "/assets/nothing.js"] {
+        let answer = ask(&mut client, "GET", path, &html).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_ne!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_site_is_what_was_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let site = get(server.address, "/v1/site").await.unwrap().json();
+    assert_eq!(site, json!({"name": "Emostream", "about": "", "contact": {}}));
+    drop(server);
+    let dir = tempfile::tempdir().unwrap();
+    let set = ["site.name=Cup Night", "site.about=We stream the cup.", "site.contact.email=team@example.org"];
+    let server = start(dir.path(), &set);
+    let site = get(server.address, "/v1/site").await.unwrap().json();
+    let expected = json!({
+        "name": "Cup Night", "about": "We stream the cup.", "contact": {"email": "team@example.org"}
+    });
+    assert_eq!(site, expected);
+}

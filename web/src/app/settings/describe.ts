@@ -1,0 +1,55 @@
+// Values of a draft in words, for history and conflicts.
+
+import { emoteName } from '../../emote-names.js';
+import { appTexts } from '../../texts/app.js';
+import { settingsTexts } from '../../texts/settings.js';
+import { NUMBERS, type Draft, type Field } from './draft.js';
+
+export function fieldName(field: Field): string {
+  return settingsTexts.fields[field];
+}
+
+/** A field's value, short enough for a table. */
+export function describe(draft: Draft, field: Field): string {
+  switch (field) {
+    case 'kind':
+      return settingsTexts.rule[draft.kind];
+    case 'full':
+      return describeFull(draft.full);
+    case 'threshold':
+      return formatThreshold(draft.threshold);
+    case 'interval':
+      return draft.interval.toLocaleString('en');
+    case 'allowed':
+    case 'accepted':
+    case 'featured':
+      return describeEmotes(draft[field]);
+  }
+}
+
+/** The same for ears: names in place of emoji. */
+export function spoken(draft: Draft, field: Field): string | undefined {
+  if (field !== 'allowed' && field !== 'accepted' && field !== 'featured') return undefined;
+  const emotes = draft[field];
+  return emotes && emotes.length > 0 ? emotes.map(emoteName).join(', ') : undefined;
+}
+
+/** Below 1 a share, else a count. */
+export function formatThreshold(threshold: number): string {
+  if (threshold >= 1) return threshold.toLocaleString('en');
+  return threshold.toLocaleString('en', { style: 'percent', maximumFractionDigits: 1 });
+}
+
+function describeEmotes(emotes: string[] | null): string {
+  if (!emotes) return appTexts.everyEmote;
+  return emotes.length === 0 ? appTexts.noEmote : emotes.join(' ');
+}
+
+function describeFull({ preset, ...numbers }: Draft['full']): string {
+  const name = preset ? settingsTexts.rule.presets[preset][0] : settingsTexts.customised;
+  const shown = NUMBERS.filter((number) => numbers[number] !== undefined).map((number) => {
+    const [label] = settingsTexts.rule.numbers[number];
+    return `${label}: ${numbers[number]!.toLocaleString('en')}`;
+  });
+  return shown.length === 0 ? name : `${name} (${shown.join('; ')})`;
+}

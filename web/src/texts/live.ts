@@ -1,0 +1,30 @@
+// Words that the live page's panels say. What never changes stands in index.html.
+
+export const liveTexts = {
+  title: (channel: string) => `${channel} · Emostream`,
+  momentsFromAll: 'from every emoji',
+  momentsFromNone: 'from no emoji',
+  momentsFrom: 'from',
+  momentsFromMore: (count: number) => `+${count}`,
+  momentsFromSpoken: (names: string[]) => `Moments can come from: ${names.join(', ')}`,
+  momentsFromAllSpoken: 'Moments can come from every emoji',
+  momentsFromNoneSpoken: 'No emoji can make a moment',
+  tapOrPress: 'Tap, or press 1 to 9',
+  tap: 'Tap an emoji',
+  react: (name: string) => `React with ${name}`,
+  more: (count: number) => `${count} more emojis`,
+  fewer: 'Fewer emojis',
+  less: 'Less',
+  tapsCounted: (count: number, written: string) =>
+    `${written} ${count === 1 ? 'tap' : 'taps'} of yours counted`,
+  streamEnded: 'The stream has ended',
+  notCounted: (emote: string, reason: string) => `${emote} was not counted. ${reason}`,
+  serverSaid: (words: string) => `The server said: ${words}`,
+  refusals: {
+    'rate-limited': 'You are faster than this channel allows. Take a breath.',
+    'queue-full': 'Too many taps are waiting for the connection.',
+    expired: 'The server could not be reached in time.',
+    closed: 'The stream has ended.',
+    'emote-not-allowed': 'The channel does not take this emoji any more.',
+  } as Record<string, string>,
+};
