@@ -59,7 +59,7 @@ viewer.on('moment', (moment) => {
 });
 viewer.on('settings', (settings) => {
   sources.show(settings);
-  if (settings.palette) showPalette(settings.palette.featured, settings.palette.version);
+  if (settings.palette) showPalette(settings.palette, settings.palette_version ?? settings.version);
 });
 viewer.on('gap', (gap) => moments.addGap(gap));
 

@@ -1,6 +1,6 @@
 // Pictures of a channel's own emotes, asked for only where there are such emotes.
 
-import type { Palette } from './api/documents.js';
+import type { CustomEmote, Palette } from './api/documents.js';
 
 /** Emote to address of its picture. */
 export type Pictures = ReadonlyMap<string, string>;
@@ -23,8 +23,13 @@ export async function customPictures(
     const answer = await fetch(path);
     if (!answer.ok) return NONE;
     const palette = (await answer.json()) as Palette;
-    return new Map(palette.custom_emotes.map(({ emote, url }) => [emote, url]));
+    return picturesOf(palette.custom_emotes);
   } catch {
     return NONE;
   }
+}
+
+/** Where the pictures are; an emote may be named before it has one. */
+export function picturesOf(emotes: readonly CustomEmote[]): Pictures {
+  return new Map(emotes.flatMap(({ emote, url }) => (url === null ? [] : [[emote, url] as const])));
 }

@@ -74,8 +74,11 @@ export interface Settings {
   rule: { kind: string; [parameter: string]: unknown };
   /** Emotes that can make a moment; null or absent: every emote. */
   allowed_emotes?: string[] | null;
-  /** What the channel offers from here on; absent: as before. */
-  palette?: { version: number; featured: string[] };
+  /** Emotes offered as buttons from here on; absent: as before. */
+  palette?: string[];
+  palette_version?: number;
+  /** The channel's own emotes. */
+  custom_emotes?: string[];
 }
 
 /** Moments between two sequence numbers that the server no longer has. */
@@ -125,8 +128,7 @@ const text: Check = (value) => typeof value === 'string';
 const number: Check = (value) => typeof value === 'number' && Number.isFinite(value);
 const time: Check = (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value));
 const texts: Check = (value) => Array.isArray(value) && value.every(text);
-const offered: Check = (value) =>
-  value === undefined || texts((value as { featured?: unknown } | null)?.featured);
+const textsOrNone: Check = (value) => value === undefined || texts(value);
 const counts: Check = (value) =>
   typeof value === 'object' && value !== null && Object.values(value).every(number);
 
@@ -136,7 +138,7 @@ const REQUIRED: Record<ServerFrame['type'], Record<string, Check>> = {
   pulse: { seq: number, start: time, counts },
   window: { seq: number, window_start: time, window_ms: number, counts, total: number },
   moment: { seq: number, emote: text, window_start: time, count: number, strength: number },
-  settings: { seq: number, version: number, palette: offered },
+  settings: { seq: number, version: number, palette: textsOrNone },
   gap: { from: number, to: number },
   bye: {},
   ack: { id: text },

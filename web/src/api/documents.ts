@@ -91,9 +91,10 @@ export interface SettingsVersion {
 export interface CustomEmote {
   /** `:name:` */
   emote: string;
-  url: string;
-  media_type: string;
-  bytes: number;
+  /** null: it has no picture yet. */
+  url: string | null;
+  media_type: string | null;
+  bytes: number | null;
 }
 
 export interface Palette {

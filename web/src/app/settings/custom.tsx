@@ -35,7 +35,7 @@ export function CustomSection({ emotes }: { emotes: CustomEmote[] }) {
             <li key={emote}>
               <Emote emote={emote} pictures={pictures} />
               <span className="custom-name">{emote}</span>
-              <span className="hint">{texts.size(bytes)}</span>
+              <span className="hint">{bytes === null ? '' : texts.size(bytes)}</span>
               {!readOnly && (
                 <button
                   type="button"

@@ -8,6 +8,7 @@ import type { Answer } from '../../api/http.js';
 import { mayActAs } from '../../api/session.js';
 import { readPalette, readSettings } from '../../api/settings.js';
 import { notify } from '../../notices.js';
+import { picturesOf } from '../../palette.js';
 import { settingsTexts } from '../../texts/settings.js';
 import { ChannelChoice } from '../channel-choice.js';
 import { Page } from '../frame.js';
@@ -46,7 +47,7 @@ export function SettingsPage() {
 function Editor({ channel, answer }: { channel: string; answer: Answer<Settings> }) {
   const palette = useQuery({ queryKey: ['palette', channel], queryFn: () => readPalette(channel) });
   const customs = useMemo(() => palette.data?.custom_emotes ?? [], [palette.data]);
-  const pictures = useMemo(() => new Map(customs.map(({ emote, url }) => [emote, url])), [customs]);
+  const pictures = useMemo(() => picturesOf(customs), [customs]);
   const state = useDraft(channel, answer);
   const saving = useSave(channel, state);
   const readOnly = !mayActAs('broadcaster');

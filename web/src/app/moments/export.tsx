@@ -1,0 +1,90 @@
+// Files of the moments for editors and players, shifted to where the recording begins.
+
+import { useState } from 'react';
+import { exportAddress, FORMATS, parseOffset } from '../../api/moments.js';
+import { momentsTexts } from '../../texts/moments.js';
+
+const texts = momentsTexts.export;
+const RATES = ['23.976', '24', '25', '29.97', '30', '50', '59.94', '60'];
+
+export function ExportSection({
+  channel,
+  fromMs,
+}: {
+  channel: string;
+  fromMs: number | undefined;
+}) {
+  const [began, setBegan] = useState('');
+  const [offset, setOffset] = useState('');
+  const [fps, setFps] = useState('25');
+  const offsetMs = parseOffset(offset);
+  const startedAt = began === '' ? undefined : new Date(began).toISOString();
+  const choice = { fromMs, offsetMs: offsetMs ?? 0, recordingStartedAt: startedAt, fps };
+  return (
+    <section className="panel section" aria-labelledby="export">
+      <h2 id="export">{texts.title}</h2>
+      <p className="hint">{texts.lead}</p>
+      <div className="numbers">
+        <div className="field">
+          <label htmlFor="began">{texts.began}</label>
+          <input
+            id="began"
+            type="datetime-local"
+            step="1"
+            value={began}
+            onChange={(event) => setBegan(event.target.value)}
+            aria-describedby="began-hint"
+          />
+          <p className="hint" id="began-hint">
+            {texts.beganHint}
+          </p>
+        </div>
+        <div className="field">
+          <label htmlFor="offset">{texts.offset}</label>
+          <input
+            id="offset"
+            value={offset}
+            onChange={(event) => setOffset(event.target.value)}
+            placeholder="0"
+            aria-invalid={offsetMs === undefined}
+            aria-describedby="offset-hint offset-wrong"
+          />
+          <p className="hint" id="offset-hint">
+            {texts.offsetHint}
+          </p>
+          <p className="wrong" id="offset-wrong">
+            {offsetMs === undefined ? texts.offsetWrong : ''}
+          </p>
+        </div>
+        <div className="field">
+          <label htmlFor="fps">{texts.fps}</label>
+          <select id="fps" value={fps} onChange={(event) => setFps(event.target.value)}>
+            {RATES.map((rate) => (
+              <option key={rate}>{rate}</option>
+            ))}
+          </select>
+          <p className="hint">EDL</p>
+        </div>
+      </div>
+      <ul className="downloads">
+        {FORMATS.map((format) => {
+          const [name, what] = texts.formats[format] ?? [format, ''];
+          return (
+            <li key={format}>
+              <a
+                className="button"
+                href={offsetMs === undefined ? undefined : exportAddress(channel, format, choice)}
+                aria-disabled={offsetMs === undefined}
+                aria-label={texts.download(name)}
+                download
+              >
+                {name}
+              </a>
+              <span className="hint">{what}</span>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}

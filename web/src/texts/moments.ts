@@ -1,0 +1,46 @@
+// Words of the page with the recorded moments.
+
+export const momentsTexts = {
+  title: 'Moments',
+  range: 'From the last',
+  ranges: { 1: 'hour', 24: '24 hours', 168: '7 days', 0: 'everything' } as Record<number, string>,
+  none: 'No moment was recorded in this time.',
+  some: (count: number) =>
+    `${count.toLocaleString('en')} ${count === 1 ? 'moment' : 'moments'}, newest first`,
+  cut: (count: number) =>
+    `These are the oldest ${count.toLocaleString('en')} of this time. Choose a shorter one to see the newest.`,
+  more: 'Show more',
+  people: (count: number, written: string) => `${written} ${count === 1 ? 'person' : 'people'}`,
+  strength: 'strength',
+  hidden: 'hidden',
+  hide: 'Hide',
+  show: 'Show',
+  edit: 'Rename or note',
+  editing: (name: string) => `Rename or note: ${name}`,
+  name: 'Title',
+  note: 'Note',
+  noteHint: 'For those who cut the recording',
+  saved: 'Moment saved.',
+  hiddenNow: 'The moment is hidden from viewers and exports.',
+  shownNow: 'The moment is shown again.',
+
+  export: {
+    title: 'Take them away',
+    lead: 'Files for editors and players, of the time chosen above. Hidden moments are left out.',
+    began: 'Recording began',
+    beganHint: 'Your time of day. Without it, the time that the channel has on record.',
+    offset: 'Shift by',
+    offsetHint: 'Such as 1:30, -12 or 0.5 seconds; later is positive.',
+    offsetWrong: 'Enter seconds, or minutes and seconds as in 1:30.',
+    fps: 'Frames per second',
+    download: (name: string) => `Download as ${name}`,
+    formats: {
+      youtube: ['YouTube chapters', 'Text for a video’s description'],
+      vtt: ['WebVTT', 'Subtitles or chapters for players'],
+      edl: ['EDL', 'Edit decision list for video editors'],
+      csv: ['CSV', 'Table'],
+      json: ['JSON', 'Data for programs'],
+      ffmetadata: ['FFmetadata', 'Chapters for FFmpeg'],
+    } as Record<string, [string, string]>,
+  },
+};
