@@ -48,8 +48,13 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// The server's time, for a client whose clock is wrong; ms since the Unix epoch.
     pub server_time_ms: Option<i64>,
-    /// The version that holds, where another was expected.
-    pub etag: Option<HeaderValue>,
+    /// The version that holds, where another was expected; the answer's ETag.
+    pub version: Option<u64>,
+}
+
+/// A version as an ETag (RFC 9110 §8.8.3).
+pub fn etag(version: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{version}\"")).expect("digits in quotes are a header value")
 }
 
 /// When to ask a store again that does not answer.
@@ -58,7 +63,7 @@ const STORE_RETRY: Duration = Duration::from_secs(2);
 impl Problem {
     /// A problem with a detail.
     pub fn new(kind: ErrorType, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, retry_after: None, server_time_ms: None, etag: None }
+        Self { kind, detail: detail.into(), field: None, retry_after: None, server_time_ms: None, version: None }
     }
 
     /// A parameter that is wrong.
@@ -173,7 +178,7 @@ impl Problem {
         if self.kind.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        headers.extend(self.etag.clone().map(|etag| (header::ETAG, etag)));
+        headers.extend(self.version.map(|version| (header::ETAG, etag(version))));
         headers
     }
 }

@@ -37,6 +37,7 @@ pub struct ChannelDocument {
 /// A page of channels, in the order in which they were made.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChannelPage {
+    #[schema(inline)]
     items: Vec<ChannelDocument>,
     next_cursor: Option<String>,
 }

@@ -32,10 +32,12 @@ pub struct PaletteAnswer {
     /// Ascends with each change of the palette.
     version: u32,
     /// The buttons, in order.
+    #[schema(inline)]
     featured: Vec<FeaturedEmote>,
     /// Emoji accepted besides; null: every emoji.
     accepted_emotes: Option<Vec<String>>,
     /// The channel's own emotes.
+    #[schema(inline)]
     custom_emotes: Vec<CustomEmote>,
 }
 

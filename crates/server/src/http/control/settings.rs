@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use emostream_protocol::{
@@ -25,7 +25,7 @@ use crate::{
         access::Caller,
         app::App,
         body::JsonBody,
-        problem::{ErrorType, Problem},
+        problem::{ErrorType, Problem, etag},
     },
 };
 
@@ -60,12 +60,14 @@ pub struct SettingsHistoryItem {
     version: u64,
     changed_at: String,
     changed_by: String,
+    #[schema(inline)]
     settings: SettingsAnswer,
 }
 
 /// A page of versions, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SettingsHistoryPage {
+    #[schema(inline)]
     items: Vec<SettingsHistoryItem>,
     next_cursor: Option<String>,
 }
@@ -101,10 +103,6 @@ fn answer(settings: Settings) -> Response {
     ([(header::ETAG, etag)], Json(SettingsAnswer::from(settings))).into_response()
 }
 
-fn etag(version: u64) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{version}\"")).expect("digits in quotes are a header value")
-}
-
 /// The version that a change is based on; `None` for `*`, which means: whatever there is.
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
@@ -129,7 +127,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Invalid(error) => Self::field(error.field, &error.expected),
             ChangeError::Conflict { expected, current } => {
                 let detail = format!("expected to change version {expected}, but it is {current} by now");
-                Self { etag: Some(etag(current)), ..Self::new(ErrorType::VersionConflict, detail) }
+                Self { version: Some(current), ..Self::new(ErrorType::VersionConflict, detail) }
             }
             ChangeError::Store(error) => Self::store(&error),
         }

@@ -33,7 +33,7 @@ async fn the_root_is_a_page_for_browsers_and_information_for_programs() {
             (&information["service"], &information["channels"]),
             (&json!("emostream"), &json!(["main", "goals"]))
         );
-        assert_eq!(information["roles"], json!(["ingest", "aggregate", "edge"]));
+        assert_eq!(information["roles"], json!(["ingest", "aggregate", "edge", "control"]));
         assert_eq!(answer.header("vary"), Some("accept"));
     }
     let head = ask(&mut client, "HEAD", "/", &[("accept", browser)]).await;
