@@ -63,7 +63,14 @@ const STORE_RETRY: Duration = Duration::from_secs(2);
 impl Problem {
     /// A problem with a detail.
     pub fn new(kind: ErrorType, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, retry_after: None, server_time_ms: None, version: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            field: None,
+            retry_after: None,
+            server_time_ms: None,
+            version: None,
+        }
     }
 
     /// A parameter that is wrong.
