@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 mod channels;
 mod compat;
+mod control;
 mod dotenv;
 mod layers;
 mod path;
@@ -16,6 +17,7 @@ mod variables;
 
 pub use channels::ChannelConfig;
 pub use compat::{BridgeSource, CompatConfig, KafkaConfig, TopicsConfig, WebSocketBridgeConfig};
+pub use control::{ControlConfig, Secret};
 pub use dotenv::with_dotenv;
 pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
@@ -79,6 +81,8 @@ pub struct Config {
     pub roles: Vec<Role>,
     /// The store of accounts, settings and the archive.
     pub store: StoreConfig,
+    /// How people log in.
+    pub control: ControlConfig,
     /// The log.
     pub log: LogConfig,
     /// Windows and pulses.
@@ -111,6 +115,7 @@ impl Default for Config {
             data_dir: PathBuf::from("data"),
             roles: Vec::new(),
             store: StoreConfig::default(),
+            control: ControlConfig::default(),
             log: LogConfig::default(),
             windows: WindowsConfig::default(),
             ingest: IngestConfig::default(),
@@ -149,6 +154,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut findings = Findings::default();
         self.store.validate(&mut findings);
+        self.control.validate(&mut findings);
         self.log.validate(&mut findings);
         self.windows.validate(&mut findings);
         self.ingest.validate(&mut findings);

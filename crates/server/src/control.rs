@@ -1,24 +1,30 @@
 //! Control: everything with an account or a memory of its own. It alone talks to SQL.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::Context;
 use emostream_log::{Clock, Log};
 use emostream_protocol::Emotes;
 use emostream_store::{Store, StoreOptions};
 
-use crate::{channels::Channels, config::Config, tasks::Tasks, telemetry::Metrics};
+use crate::{channels::Channels, config::Config, durable, tasks::Tasks, telemetry::Metrics};
 
-pub mod attempts;
+pub mod accounts;
 pub mod channels;
 pub mod emotes;
 pub mod exports;
 pub mod images;
-pub mod login_keys;
 mod outbox;
-pub mod passwords;
 pub mod settings;
 
+use accounts::{
+    Accounts,
+    admin::{self, Generated},
+    login_keys::LoginKeys,
+};
 use outbox::Outbox;
 
 /// So long a start waits until the log was told of all settings; after that it goes on in the background.
@@ -47,6 +53,9 @@ pub struct Control {
     pub store: Store,
     /// What it works with.
     pub components: Components,
+    /// Who logs in, and what a token is worth.
+    pub accounts: Accounts,
+    first_admin: Mutex<Option<Generated>>,
     outbox: Outbox,
 }
 
@@ -56,7 +65,14 @@ impl Control {
         let url = config.store.effective_url(&config.data_dir);
         let options = StoreOptions { readers: config.store.readers, ..StoreOptions::default() };
         let store = Store::open(&url, &options).await.context("open the store")?;
-        let control = Arc::new(Self { store, components, outbox: Outbox::default() });
+        let now_us = components.clock.now_ms() * 1_000;
+        let first_admin =
+            admin::ensure(&store, &config.control, now_us).await.context("set the admin account")?;
+        let keys = login_keys(config)?;
+        let (metrics, clock) = (components.metrics.clone(), components.clock.clone());
+        let accounts = Accounts::new(store.clone(), keys, metrics, clock);
+        let first_admin = Mutex::new(first_admin);
+        let control = Arc::new(Self { store, components, accounts, first_admin, outbox: Outbox::default() });
         control.seed(&config.channels).await?;
         control.publish_all().await?;
         // Before the first reaction, so that it is judged by what holds.
@@ -64,6 +80,11 @@ impl Control {
         let is_said = matches!(said, Ok(Ok(())));
         tasks.spawn_essential("control settings", outbox::run(control.clone(), is_said, tasks.stop.clone()));
         Ok(control)
+    }
+
+    /// The admin that this start made up, for the one time that its password is shown.
+    pub fn take_first_admin(&self) -> Option<Generated> {
+        self.first_admin.lock().unwrap_or_else(|e| e.into_inner()).take()
     }
 
     /// The clock, in µs since the Unix epoch.
@@ -74,5 +95,18 @@ impl Control {
     /// Ends what is under way with the store.
     pub async fn stop(&self) {
         self.store.close().await;
+    }
+}
+
+/// The configured secret, or the key in the data directory.
+fn login_keys(config: &Config) -> anyhow::Result<LoginKeys> {
+    match &config.control.token_secret {
+        Some(secret) => LoginKeys::from_secret(secret.reveal())
+            .context("control.token_secret: expected one that is not empty"),
+        None => {
+            let dir = config.data_dir.join("keys");
+            durable::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
+            LoginKeys::load_or_create(&dir.join("login.json"))
+        }
     }
 }

@@ -4,19 +4,19 @@ use super::{ConfigArgs, EXIT_FAILED, EXIT_OK, EXIT_USAGE, say, say_error};
 
 pub(super) fn run(args: &ConfigArgs) -> u8 {
     match args.load() {
-        Ok(config) => {
-            // Nothing in the configuration of this release is a secret: keys live in files of the data directory.
-            match toml::to_string_pretty(&config) {
-                Ok(text) => {
-                    say(text.trim_end());
-                    EXIT_OK
+        Ok(config) => match toml::to_string_pretty(&config) {
+            Ok(text) => {
+                say(text.trim_end());
+                for key in config.control.secrets_set() {
+                    say(&format!("# {key} is set, and is not shown"));
                 }
-                Err(error) => {
-                    say_error(&format!("the configuration cannot be written as TOML: {error}"));
-                    EXIT_FAILED
-                }
+                EXIT_OK
             }
-        }
+            Err(error) => {
+                say_error(&format!("the configuration cannot be written as TOML: {error}"));
+                EXIT_FAILED
+            }
+        },
         Err(error) => {
             say_error(&error.to_string());
             EXIT_USAGE

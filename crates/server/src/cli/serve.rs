@@ -41,6 +41,12 @@ async fn serve(config: Config) -> anyhow::Result<u8> {
         }
         Err(StartError::Failed(error)) => return Err(error),
     };
+    if let Some(admin) = node.app().control.as_ref().and_then(|control| control.take_first_admin()) {
+        say(&format!(
+            "admin password: {} (of the account {}, shown only now)",
+            admin.password, admin.username
+        ));
+    }
     let addresses: Vec<_> = node.addresses().iter().map(|address| format!("http://{address}")).collect();
     say(&format!(
         "ready {} roles={} in {:.2} s",

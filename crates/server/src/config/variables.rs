@@ -30,6 +30,10 @@ enum Value {
 
 /// The table.
 const VARIABLES: &[Variable] = &[
+    // System A
+    Variable { name: "TOKEN_SECRET", meaning: Meaning::Keys(&[("control.token_secret", Value::Text)]) },
+    Variable { name: "ADMIN_USERNAME", meaning: Meaning::Keys(&[("control.admin_username", Value::Text)]) },
+    Variable { name: "ADMIN_PASSWORD", meaning: Meaning::Keys(&[("control.admin_password", Value::Text)]) },
     // System E
     Variable {
         name: "KAFKA_BOOTSTRAP_SERVERS",

@@ -14,18 +14,7 @@ use super::{
     problem::{ErrorType, Problem},
 };
 
-/// What an account may do; each role may do all that the ones before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Watches, under a name.
-    Viewer,
-    /// Looks after what others see.
-    Moderator,
-    /// Owns channels and their settings.
-    Broadcaster,
-    /// Looks after accounts.
-    Admin,
-}
+pub use emostream_store::Role;
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,27 +27,12 @@ pub enum Access {
     Role(Role),
 }
 
-impl Role {
-    /// All roles, the lowest first.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Moderator, Self::Broadcaster, Self::Admin];
-
-    /// The role's name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Moderator => "moderator",
-            Self::Broadcaster => "broadcaster",
-            Self::Admin => "admin",
-        }
-    }
-}
-
 impl std::fmt::Display for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Anyone => "anyone",
             Self::Optional => "anyone, more when logged in",
-            Self::Role(role) => role.name(),
+            Self::Role(role) => role.as_str(),
         })
     }
 }
@@ -95,6 +69,8 @@ pub struct Caller {
     pub username: String,
     /// Its role now, whatever the token says.
     pub role: Role,
+    /// When its token expires, ms since the Unix epoch.
+    pub expires_at_ms: i64,
 }
 
 /// What the layer found out, for the extractors.
@@ -131,7 +107,7 @@ async fn check(app: &App, access: Access, headers: &HeaderMap) -> Result<Option<
             )),
         };
     };
-    let caller = app.caller(token).await?;
+    let caller = app.control()?.accounts.caller(token).await?;
     if needed.is_some_and(|needed| caller.role < needed) {
         let detail = "this needs an account with a higher role";
         return Err(Problem::new(ErrorType::Forbidden, detail));

@@ -14,7 +14,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    access::Caller,
     page::Page,
     problem::{ErrorType, Problem},
 };
@@ -130,12 +129,6 @@ impl App {
     /// Ingest, or the problem that it does not run here.
     pub fn intake(&self) -> Result<&Arc<dyn Intake>, Problem> {
         self.intake.as_ref().ok_or_else(|| not_here("ingest"))
-    }
-
-    /// Who a token belongs to, now.
-    #[expect(clippy::unused_async, reason = "asks the store of accounts where there is one")]
-    pub(super) async fn caller(&self, _token: &str) -> Result<Caller, Problem> {
-        Err(not_here("control"))
     }
 
     /// Control, or the problem that it does not run here.

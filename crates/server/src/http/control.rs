@@ -1,5 +1,6 @@
 //! Handlers of the control plane: channels and their settings. Logic is in [`crate::control`]; here is its form on the wire.
 
+pub mod accounts;
 pub mod channels;
 pub mod emotes;
 pub mod paging;

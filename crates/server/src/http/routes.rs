@@ -21,6 +21,7 @@ use super::{
     problem::{ErrorType, Problem},
 };
 
+mod accounts;
 mod channels;
 mod compat;
 mod node;
@@ -123,7 +124,8 @@ impl Route {
 }
 
 /// The parts of the table, in the order of the reference.
-const PARTS: &[&[Route]] = &[reactions::ROUTES, channels::ROUTES, compat::ROUTES, node::ROUTES];
+const PARTS: &[&[Route]] =
+    &[reactions::ROUTES, channels::ROUTES, accounts::ROUTES, compat::ROUTES, node::ROUTES];
 
 const NUMBER: usize = {
     let (mut number, mut part) = (0, 0);

@@ -56,6 +56,10 @@ pub struct Metrics {
     pub frames_sent: Counter,
     /// Viewers' connections closed by the server, by reason.
     pub viewers_closed: Family<Labelled, Counter>,
+    /// Attempts to log in, by outcome.
+    pub logins: Family<Labelled, Counter>,
+    /// Password hashes that are computed or wait for it.
+    pub password_hashes_in_line: Gauge,
     /// Open HTTP connections.
     pub connections: Gauge,
     /// Answers, by status class.
@@ -83,6 +87,8 @@ impl Default for Metrics {
             viewers: Family::default(),
             frames_sent: Counter::default(),
             viewers_closed: Family::default(),
+            logins: Family::default(),
+            password_hashes_in_line: Gauge::default(),
             connections: Gauge::default(),
             responses: Family::default(),
         };
@@ -136,6 +142,9 @@ impl Metrics {
         r.register("viewers", "Viewers connected, by transport", self.viewers.clone());
         r.register("frames_sent", "Frames written to viewers", self.frames_sent.clone());
         r.register("viewers_closed", "Viewers closed by the server, by reason", self.viewers_closed.clone());
+        r.register("logins", "Attempts to log in, by outcome", self.logins.clone());
+        let help = "Password hashes that are computed or wait for it";
+        r.register("password_hashes_in_line", help, self.password_hashes_in_line.clone());
         r.register("connections", "Open HTTP connections", self.connections.clone());
         r.register("responses", "Answers, by status class", self.responses.clone());
     }

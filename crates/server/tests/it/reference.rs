@@ -69,6 +69,7 @@ fn metrics() {
         &metrics.reactions_rejected,
         &metrics.submissions_refused,
         &metrics.viewers_closed,
+        &metrics.logins,
         &metrics.responses,
     ] {
         family.get_or_create(&label).inc();

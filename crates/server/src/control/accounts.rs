@@ -1,0 +1,243 @@
+//! Accounts: who logs in, what a token is worth now, and changes of accounts.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use emostream_log::Clock;
+use emostream_store::{NAME_CHARS_MAX, NewUser, Role, Store, User, UserId};
+
+use crate::{
+    http::{
+        access::Caller,
+        problem::{ErrorType, Problem},
+    },
+    telemetry::{Labelled, Metrics},
+};
+
+pub mod admin;
+pub mod attempts;
+pub mod login_keys;
+pub mod passwords;
+
+use attempts::Attempts;
+use login_keys::{Claims, LoginKeys, TokenError};
+use passwords::{PASSWORD_BYTES_MAX, Passwords, Verified};
+
+/// Accounts of a node with the role control.
+pub struct Accounts {
+    store: Store,
+    keys: LoginKeys,
+    passwords: Passwords,
+    attempts: Attempts,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Who has just logged in.
+#[derive(Debug, Clone)]
+pub struct LoggedIn {
+    /// For `Authorization: Bearer`.
+    pub token: String,
+    /// When it expires, ms since the Unix epoch.
+    pub expires_at_ms: i64,
+    /// The account.
+    pub user: User,
+}
+
+/// What to change of an account; `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct AccountChange {
+    /// Its role.
+    pub role: Option<Role>,
+    /// Its password.
+    pub password: Option<String>,
+}
+
+impl Accounts {
+    /// Accounts in a store, with tokens under these keys.
+    pub fn new(store: Store, keys: LoginKeys, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        let passwords = Passwords::new(metrics.password_hashes_in_line.clone());
+        Self { store, keys, passwords, attempts: Attempts::default(), metrics, clock }
+    }
+
+    /// Logs in. Whether the name or the password was wrong is not told, nor can it be seen from the time that it took.
+    /// `RateLimited` and `Overloaded` say when to try again.
+    pub async fn login(&self, name: &str, password: &str, address: IpAddr) -> Result<LoggedIn, Problem> {
+        let user = self.check_password(name, password, address).await?;
+        self.count("succeeded");
+        self.issue(user)
+    }
+
+    /// The account of a name if the password is its own: counted against address and name before anything is computed.
+    async fn check_password(&self, name: &str, password: &str, address: IpAddr) -> Result<User, Problem> {
+        let attempt = self.attempts.begin(address, name, self.clock.now_ms()).map_err(|wait| {
+            self.count("rate-limited");
+            tracing::warn!(%address, "login refused: too many attempts");
+            too_many_attempts(wait)
+        })?;
+        let undecided = |problem: Problem| {
+            self.attempts.undecided(attempt);
+            self.count(problem.kind.name());
+            problem
+        };
+        let user = self.store.user_by_name(name).await.map_err(|error| undecided(Problem::store(&error)))?;
+        let verified = if password.len() > PASSWORD_BYTES_MAX {
+            Verified::Wrong
+        } else {
+            let stored = user.as_ref().map(|user| user.password_hash.clone());
+            self.passwords.verify(password.to_owned(), stored).await.map_err(undecided)?
+        };
+        match (user, verified) {
+            (Some(user), Verified::Right { outdated }) => {
+                self.attempts.succeeded(attempt, self.clock.now_ms());
+                if outdated { self.rehash(user, password).await } else { Ok(user) }
+            }
+            (user, _) => {
+                self.count("credentials-wrong");
+                // A name without an account is not logged: people type passwords there.
+                let user = user.map(|user| user.name);
+                let reason = if user.is_some() { "wrong password" } else { "no such account" };
+                tracing::warn!(%address, user, reason, "login failed");
+                Err(Problem::new(ErrorType::CredentialsWrong, "name or password is wrong"))
+            }
+        }
+    }
+
+    /// Stores a hash of today's cost. Tokens from before end with it.
+    async fn rehash(&self, user: User, password: &str) -> Result<User, Problem> {
+        let hash = self.passwords.hash(password.to_owned()).await?;
+        self.set_hash(&user, &hash).await
+    }
+
+    async fn set_hash(&self, user: &User, hash: &str) -> Result<User, Problem> {
+        let store = |error| Problem::store(&error);
+        self.store.set_password_hash(user.id, hash, self.now_us()).await.map_err(store)?;
+        self.existing(&user.name).await
+    }
+
+    fn issue(&self, user: User) -> Result<LoggedIn, Problem> {
+        let credentials = user.credentials_changed_us;
+        let signed = self.keys.issue(&user.name, user.role.as_str(), credentials, self.clock.now_ms());
+        let (token, claims) = signed.map_err(|error| {
+            tracing::error!(%error, "a login token was not signed");
+            Problem::new(ErrorType::Internal, "the token could not be signed")
+        })?;
+        Ok(LoggedIn { token, expires_at_ms: claims.exp * 1_000, user })
+    }
+
+    /// Who a token belongs to now. One whose account is gone, or has another password or role since, is invalid.
+    pub async fn caller(&self, token: &str) -> Result<Caller, Problem> {
+        let claims = self.keys.read(token, self.clock.now_ms()).map_err(|error| match error {
+            TokenError::Invalid => invalid_token("expected a token of POST /v1/login"),
+            TokenError::Expired => Problem::new(ErrorType::TokenExpired, "log in again"),
+        })?;
+        let found = self.store.user_by_name(&claims.username).await;
+        match found.map_err(|error| Problem::store(&error))? {
+            Some(user) if is_current(&claims, &user) => {
+                Ok(Caller { username: user.name, role: user.role, expires_at_ms: claims.exp * 1_000 })
+            }
+            _ => Err(invalid_token("the account has been changed since; log in again")),
+        }
+    }
+
+    /// Changes the password of who knows the present one. Attempts count as those to log in do.
+    pub async fn change_own_password(
+        &self,
+        name: &str,
+        current: &str,
+        new: String,
+        address: IpAddr,
+    ) -> Result<(), Problem> {
+        check_new_password("new", &new)?;
+        let user = self.check_password(name, current, address).await?;
+        let hash = self.passwords.hash(new).await?;
+        self.set_hash(&user, &hash).await?;
+        tracing::info!(user = user.name, "password changed by its owner");
+        Ok(())
+    }
+
+    /// Makes an account.
+    pub async fn create(&self, name: &str, password: String, role: Role) -> Result<User, Problem> {
+        check_name(name)?;
+        check_new_password("password", &password)?;
+        // Before the hash, which costs; the store decides in the end.
+        if self.store.user_by_name(name).await.map_err(|error| Problem::store(&error))?.is_some() {
+            return Err(Problem::new(ErrorType::NameTaken, "another account has this name"));
+        }
+        let password_hash = self.passwords.hash(password).await?;
+        let id = UserId::from_parts(self.now_us(), rand::random());
+        let user = NewUser { id, name: name.to_owned(), role, password_hash, tier: None };
+        self.store.create_user(&user, self.now_us()).await.map_err(|error| Problem::store(&error))
+    }
+
+    /// Changes an account; its tokens end. The last admin stays one.
+    pub async fn change(&self, name: &str, change: AccountChange) -> Result<User, Problem> {
+        if let Some(password) = &change.password {
+            check_new_password("password", password)?;
+        }
+        let user = self.existing(name).await?;
+        let hash = match change.password {
+            None => None,
+            Some(password) => Some(self.passwords.hash(password).await?),
+        };
+        if let Some(role) = change.role {
+            let set = self.store.set_role(user.id, role, self.now_us()).await;
+            set.map_err(|error| Problem::store(&error))?;
+        }
+        if let Some(hash) = hash {
+            return self.set_hash(&user, &hash).await;
+        }
+        self.existing(name).await
+    }
+
+    /// Removes an account; its tokens end. The last admin stays.
+    pub async fn remove(&self, name: &str) -> Result<(), Problem> {
+        let user = self.existing(name).await?;
+        self.store.delete_user(user.id).await.map_err(|error| Problem::store(&error))
+    }
+
+    /// The account of a name.
+    pub async fn existing(&self, name: &str) -> Result<User, Problem> {
+        let found = self.store.user_by_name(name).await.map_err(|error| Problem::store(&error))?;
+        found.ok_or_else(|| Problem::new(ErrorType::UserNotFound, "expected the name of an account"))
+    }
+
+    fn now_us(&self) -> i64 {
+        self.clock.now_ms() * 1_000
+    }
+
+    fn count(&self, kind: &'static str) {
+        self.metrics.logins.get_or_create(&Labelled { kind }).inc();
+    }
+}
+
+fn invalid_token(detail: &str) -> Problem {
+    Problem::new(ErrorType::TokenInvalid, detail)
+}
+
+fn too_many_attempts(wait: Duration) -> Problem {
+    let detail = "too many attempts to log in; wait as long as Retry-After says";
+    Problem { retry_after: Some(wait), ..Problem::new(ErrorType::RateLimited, detail) }
+}
+
+/// The store's rule, with the name that the field has on the wire.
+fn check_name(name: &str) -> Result<(), Problem> {
+    let chars = name.trim().chars().count();
+    if (1..=NAME_CHARS_MAX).contains(&chars) && !name.contains(char::is_control) {
+        return Ok(());
+    }
+    let expected = format!("expected 1 to {NAME_CHARS_MAX} characters, none of them a control character");
+    Err(Problem::field("username", &expected))
+}
+
+fn check_new_password(field: &'static str, password: &str) -> Result<(), Problem> {
+    passwords::check_new(password).map_err(|expected| Problem::field(field, &expected))
+}
+
+/// Whether an account is still as it was when a token was issued. Tokens of who shares our secret carry no mark of it;
+/// of those, only later ones than the last change hold.
+fn is_current(claims: &Claims, user: &User) -> bool {
+    match claims.credentials {
+        Some(credentials) => credentials == user.credentials_changed_us,
+        None => claims.iat.saturating_mul(1_000_000) >= user.credentials_changed_us,
+    }
+}
