@@ -154,7 +154,7 @@ impl Channel {
         emote.recent.add(decays[0], value, 1.0);
         let recent = emote.recent.value();
         let expected = if before[0] > before[1] && before[1] > 0.0 {
-            before[0] / (1.0 - ((before[0] / before[1] - 1.0) / 1.5).min(0.5))
+            before[0] / (1.0 - ((before[0] / before[1] - 1.0) / 1.5).min(0.65))
         } else {
             before[0]
         };
@@ -168,19 +168,17 @@ impl Channel {
                 let warm = windows as f64 <= (slow / window / 2.0).max(3.0);
                 let (on, off) = (worth(decays[0], windows), worth(decays[1], windows - 1) / 2.0);
                 let base = expected.max(before[2]);
+                let again = emote.moment.is_some_and(|moment| ((start - moment) as f64) < 5.0 * slow);
+                let part = if again { 1.0 / 3.0 } else { 0.85 };
+                let sudden =
+                    (1.0 + (rule.factor - 1.0) * part) * (1.0 + slow / window / (2.0 * windows as f64));
                 let gates = emote.recent.sum >= f64::from(rule.floor)
                     && recent >= rule.factor * before[2]
-                    && recent >= (1.0 + (rule.factor - 1.0) / 3.0) * expected.max(emote.peak)
+                    && recent >= sudden * expected.max(emote.peak)
                     && users >= u64::from(rule.reactors)
                     && (rule.reactors <= 1 || recent - base >= f64::from(rule.reactors));
                 if allowed && gates && !warm && !cooling {
-                    let (n, b) = (recent * on, base * off);
-                    let log = |part: f64, of: f64| if part > 0.0 { part * of.ln() } else { 0.0 };
-                    let ratio = on / off;
-                    let both =
-                        log(n, (1.0 + ratio) / ratio * n / (n + b)) + log(b, (1.0 + ratio) * b / (n + b));
-                    let significance = if n > ratio * b { (2.0 * both).max(0.0).sqrt() } else { 0.0 };
-                    let z = significance / (emote.noise * (1.0 + 0.001 * base * on / (1.0 + ratio))).sqrt();
+                    let z = z(recent, base, (on, off), emote.noise);
                     found = (z >= rule.significance).then_some(z);
                 }
                 let quiet = emote.moment.is_none_or(|moment| (start - moment) as f64 >= 1.5 * slow);
@@ -210,6 +208,15 @@ impl Channel {
         }
         found
     }
+}
+
+/// z of a rate that is worth `on` windows over one that is worth `off` windows.
+fn z(recent: f64, base: f64, (on, off): (f64, f64), noise: f64) -> f64 {
+    let (n, b, ratio) = (recent * on, base * off, on / off);
+    let log = |part: f64, of: f64| if part > 0.0 { part * of.ln() } else { 0.0 };
+    let both = log(n, (1.0 + ratio) / ratio * n / (n + b)) + log(b, (1.0 + ratio) * b / (n + b));
+    let significance = if n > ratio * b { (2.0 * both).max(0.0).sqrt() } else { 0.0 };
+    significance / (noise * (1.0 + 0.001 * base * on / (1.0 + ratio))).sqrt()
 }
 
 /// An emote that was never seen in so many windows.

@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigError, Layers, Preset, load, with_dotenv};
 mod check_config;
 mod export;
 mod log;
+mod moments;
 mod serve;
 
 /// Clean stop.
@@ -39,6 +40,7 @@ Examples:
   emostream serve --set log.durability=os --listen 0.0.0.0:80
   emostream log cat --topic emote-output             windows, moments and settings as JSON lines
   emostream export moments --channel main --format youtube --recording-started-at 2026-04-06T19:00:00Z
+  emostream moments try --input counts.csv --rule hard
 
 Exit codes: 0 clean stop, 1 failure while running, 2 bad configuration or arguments.";
 
@@ -53,6 +55,8 @@ enum Command {
     Log(log::LogArgs),
     /// Write reactions or moments as files for other programs.
     Export(export::ExportArgs),
+    /// Try moment rules without a server.
+    Moments(moments::MomentsArgs),
     /// Play an audience against a server.
     Simulate(Box<emostream_simulator::SimulateArgs>),
 }
@@ -120,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => Ok(check_config::run(&args)),
         Command::Log(args) => log::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Moments(args) => moments::run(&args),
         Command::Simulate(args) => simulate(*args),
     };
     let code = result.unwrap_or_else(|error| {

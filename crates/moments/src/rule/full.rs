@@ -21,7 +21,11 @@ mod pace;
 pub const EMOTES_MAX: usize = 1_024;
 
 /// Part of the factor that has to come suddenly, above the trend; the rest may have built up slowly.
-const SUDDEN_PART: f64 = 1.0 / 3.0;
+const SUDDEN_PART: f64 = 0.85;
+/// The same for an emote that has just had a moment: a crowd in uproar that gets louder than it was then.
+const SUDDEN_PART_AGAIN: f64 = 1.0 / 3.0;
+/// So many slow time constants after a moment the uproar lasts.
+const UPROAR: f64 = 5.0;
 /// Part of the slow time constant in which nothing is judged, from a channel's beginning on: there is no baseline yet.
 const WARM_UP: f64 = 0.5;
 /// So many slow time constants after a moment, the emote's noise is not learnt: a burst is no noise.
@@ -209,6 +213,12 @@ impl Course {
         self.moment_ms.is_some_and(|moment_ms| start_ms - moment_ms < i64::from(rule.cooldown_ms))
     }
 
+    /// Whether its newest moment is less than so many slow time constants ago.
+    fn is_within(&self, instant: &Instant, slow_times: f64) -> bool {
+        let long_ms = slow_times * instant.pace.slow_windows * f64::from(instant.pace.lengths.window_ms);
+        self.moment_ms.is_some_and(|moment_ms| ((instant.start_ms - moment_ms) as f64) < long_ms)
+    }
+
     /// Takes the next window; the z of a moment.
     fn judge(&mut self, rule: &FullRule, instant: &Instant, judged: &Judged, allowed: bool) -> Option<f64> {
         let levels = self.begin(&instant.pace, judged.value() as f64, &instant.now, instant.before.as_ref());
@@ -220,14 +230,12 @@ impl Course {
         if let Some(before) = &instant.before {
             let chance = Chance::new(&instant.now, before);
             let open = allowed && !cools_down && instant.warming_up.is_none();
-            if open && self.stands_out(rule, &levels, judged) {
+            if open && self.stands_out(rule, instant, &levels, judged) {
                 let expected = levels.expected.max(levels.long);
                 z = Some(chance.significance(levels.recent, expected, self.noise))
                     .filter(|z| *z >= rule.significance);
             }
-            let pause_ms =
-                LEARNING_PAUSE * instant.pace.slow_windows * f64::from(instant.pace.lengths.window_ms);
-            if self.moment_ms.is_none_or(|moment_ms| (instant.start_ms - moment_ms) as f64 >= pause_ms) {
+            if !self.is_within(instant, LEARNING_PAUSE) {
                 let step = (2.0 / instant.pace.slow_windows).min(0.5);
                 self.learn(&levels, &chance, instant.warming_up, step);
             }
@@ -241,8 +249,12 @@ impl Course {
     }
 
     /// All gates but significance: enough of it, more than usual, suddenly, by enough users.
-    fn stands_out(&self, rule: &FullRule, levels: &Levels, judged: &Judged) -> bool {
-        let sudden = 1.0 + (rule.factor - 1.0) * SUDDEN_PART;
+    fn stands_out(&self, rule: &FullRule, instant: &Instant, levels: &Levels, judged: &Judged) -> bool {
+        let again = self.is_within(instant, UPROAR);
+        let part = if again { SUDDEN_PART_AGAIN } else { SUDDEN_PART };
+        // While an audience still comes in, there is no trend to tell its growth by: ask for more.
+        let young = 1.0 + instant.pace.slow_windows / (2.0 * instant.windows as f64);
+        let sudden = (1.0 + (rule.factor - 1.0) * part) * young;
         let expected = levels.expected.max(levels.long);
         let least = f64::from(rule.reactors);
         self.recent >= f64::from(rule.floor)

@@ -45,8 +45,7 @@ pub fn preview<'a>(
     if needs_records(&settings.rule) {
         return None;
     }
-    let allowed = Allowed::of(settings, emotes);
-    let mut state = FullState::default();
+    let mut judge = WindowJudge::new(settings, emotes);
     let (mut moments, mut judged) = (Vec::new(), Vec::new());
     for row in rows {
         judged.clear();
@@ -56,15 +55,35 @@ pub fn preview<'a>(
             reactors: Some(emote.reactors),
         }));
         let window = (row.window_start_ms, row.window_start_ms + i64::from(row.window_ms));
-        let found = match &settings.rule {
-            MomentRule::Full(rule) => state.judge(rule, &allowed, window, &judged, emotes),
-            MomentRule::Plain(rule) => plain::judge_counts(rule, &allowed, window, &judged, emotes),
-        };
-        let first_seq = row.seq + 1;
-        let numbered = (first_seq..).zip(found);
+        let numbered = (row.seq + 1..).zip(judge.judge(window, &judged));
         moments.extend(numbered.map(|(seq, found)| found.row(&row.channel, seq, settings.version)));
     }
     Some(moments)
+}
+
+/// A rule that judges windows one after the other, without a log. A rule that [`needs_records`] finds nothing here.
+#[derive(Debug)]
+pub struct WindowJudge<'a> {
+    settings: &'a ChannelSettings,
+    emotes: &'a Emotes,
+    allowed: Allowed,
+    state: FullState,
+}
+
+impl<'a> WindowJudge<'a> {
+    /// A judge that has seen nothing.
+    pub fn new(settings: &'a ChannelSettings, emotes: &'a Emotes) -> Self {
+        Self { settings, emotes, allowed: Allowed::of(settings, emotes), state: FullState::default() }
+    }
+
+    /// Judges the next window, `[start, end)` in ms: strongest first. Windows ascend and have one length.
+    pub fn judge(&mut self, window: (i64, i64), judged: &[Judged]) -> Vec<Found> {
+        match &self.settings.rule {
+            MomentRule::Full(rule) => self.state.judge(rule, &self.allowed, window, judged, self.emotes),
+            MomentRule::Plain(rule) if plain::is_share(rule) => Vec::new(),
+            MomentRule::Plain(rule) => plain::judge_counts(rule, &self.allowed, window, judged, self.emotes),
+        }
+    }
 }
 
 /// The preview of any rule from raw records: counts them again, under the settings to try instead of the log's own.

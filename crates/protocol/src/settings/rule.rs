@@ -136,9 +136,9 @@ impl FullRule {
     /// A preset's numbers. How they were chosen stands in `docs/moments.md`.
     pub fn preset(preset: RulePreset) -> Self {
         let (floor, significance, factor, reactors) = match preset {
-            RulePreset::Easy => (8, 3.0, 1.5, 2),
-            RulePreset::Normal => (15, 4.0, 1.6, 4),
-            RulePreset::Hard => (40, 6.0, 2.5, 8),
+            RulePreset::Easy => (8, 3.0, 1.4, 2),
+            RulePreset::Normal => (15, 3.5, 1.6, 5),
+            RulePreset::Hard => (40, 5.0, 2.5, 8),
         };
         Self {
             preset: Some(preset),

@@ -10,8 +10,8 @@ const NOISE_PLACE: f64 = 0.3186;
 const NOISE_MAX: f64 = 1e6;
 /// Variation of a crowd that comes on top of chance, at least: 3 % of its rate. Of a huge audience chance is nothing.
 const CROWD_VARIANCE: f64 = 0.001;
-/// The trend may raise the expected rate to twice its value, no further.
-const TREND_MAX: f64 = 0.5;
+/// The trend may raise the expected rate by this part of the result: enough for a crowd that doubles every minute.
+const TREND_MAX: f64 = 0.65;
 /// Time constants of the expected rate and the trend, as [`pace`](super::pace) has them: 1 : 2.5.
 const TREND_BASE: f64 = 1.5;
 
