@@ -6,13 +6,14 @@ use std::{
 };
 
 use anyhow::Context;
-use emostream_log::{Clock, Log};
+use emostream_log::{Clock, Log, TopicPartition};
 use emostream_protocol::Emotes;
 use emostream_store::{Store, StoreOptions};
 
 use crate::{channels::Channels, config::Config, durable, tasks::Tasks, telemetry::Metrics};
 
 pub mod accounts;
+pub mod archive;
 pub mod channels;
 pub mod emotes;
 pub mod exports;
@@ -25,6 +26,7 @@ use accounts::{
     admin::{self, Generated},
     login_keys::LoginKeys,
 };
+use archive::Archive;
 use outbox::Outbox;
 
 /// So long a start waits until the log was told of all settings; after that it goes on in the background.
@@ -37,6 +39,8 @@ pub struct Components {
     pub log: Arc<dyn Log>,
     /// Raw topic.
     pub raw_topic: Arc<str>,
+    /// The partition of rows.
+    pub output: TopicPartition,
     /// The directory that control publishes to.
     pub channels: Arc<Channels>,
     /// Known emotes.
@@ -51,6 +55,8 @@ pub struct Components {
 pub struct Control {
     /// Accounts, channels, settings, archive.
     pub store: Store,
+    /// How far the archive is.
+    pub archive: Arc<Archive>,
     /// What it works with.
     pub components: Components,
     /// Who logs in, and what a token is worth.
@@ -72,7 +78,9 @@ impl Control {
         let (metrics, clock) = (components.metrics.clone(), components.clock.clone());
         let accounts = Accounts::new(store.clone(), keys, metrics, clock);
         let first_admin = Mutex::new(first_admin);
-        let control = Arc::new(Self { store, components, accounts, first_admin, outbox: Outbox::default() });
+        let archive = Archive::start(filling(&components, &store), tasks)?;
+        let outbox = Outbox::default();
+        let control = Arc::new(Self { store, archive, components, accounts, first_admin, outbox });
         control.seed(&config.channels).await?;
         control.publish_all().await?;
         // Before the first reaction, so that it is judged by what holds.
@@ -108,5 +116,16 @@ fn login_keys(config: &Config) -> anyhow::Result<LoginKeys> {
             durable::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
             LoginKeys::load_or_create(&dir.join("login.json"))
         }
+    }
+}
+
+/// What the archive needs of it all.
+fn filling(components: &Components, store: &Store) -> archive::Components {
+    archive::Components {
+        log: components.log.clone(),
+        output: components.output.clone(),
+        store: store.clone(),
+        emotes: components.emotes.clone(),
+        metrics: components.metrics.clone(),
     }
 }

@@ -60,6 +60,7 @@ impl Shared {
         let components = control::Components {
             log: self.log.clone(),
             raw_topic: RAW_TOPIC.into(),
+            output: self.output.clone(),
             channels: self.channels.clone(),
             emotes: self.emotes.clone(),
             metrics: self.metrics.clone(),

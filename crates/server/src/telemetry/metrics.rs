@@ -50,6 +50,12 @@ pub struct Metrics {
     pub count_lag_records: Gauge,
     /// Snapshots written.
     pub snapshots_written: Counter,
+    /// Rows of the output that the archive has taken.
+    pub archive_rows: Counter,
+    /// Rows of the output that are not archived yet.
+    pub archive_lag_rows: Gauge,
+    /// Attempts of the archive that failed.
+    pub archive_failures: Counter,
     /// Viewers connected, by transport.
     pub viewers: Family<Labelled, Gauge>,
     /// Frames written to viewers.
@@ -84,6 +90,9 @@ impl Default for Metrics {
             remembered_ids: Gauge::default(),
             count_lag_records: Gauge::default(),
             snapshots_written: Counter::default(),
+            archive_rows: Counter::default(),
+            archive_lag_rows: Gauge::default(),
+            archive_failures: Counter::default(),
             viewers: Family::default(),
             frames_sent: Counter::default(),
             viewers_closed: Family::default(),
@@ -93,6 +102,7 @@ impl Default for Metrics {
             responses: Family::default(),
         };
         metrics.register_path();
+        metrics.register_archive();
         metrics.register_connections();
         metrics
     }
@@ -135,6 +145,13 @@ impl Metrics {
         r.register("remembered_ids", "Ids that counting remembers", self.remembered_ids.clone());
         r.register("count_lag_records", "Records not counted yet", self.count_lag_records.clone());
         r.register("snapshots_written", "Snapshots of counting written", self.snapshots_written.clone());
+    }
+
+    fn register_archive(&mut self) {
+        let r = &mut self.registry;
+        r.register("archive_rows", "Rows of the output archived", self.archive_rows.clone());
+        r.register("archive_lag_rows", "Rows of the output not archived yet", self.archive_lag_rows.clone());
+        r.register("archive_failures", "Attempts of the archive that failed", self.archive_failures.clone());
     }
 
     fn register_connections(&mut self) {

@@ -1,0 +1,273 @@
+//! The archive: follows `emote-output` and keeps its windows and moments in the store for good.
+//!
+//! A batch of rows and the place in the log behind it are one transaction, so that a crash anywhere neither loses nor
+//! doubles a row; of repeated rows the first wins, edits included. The place belongs to the log's epoch: a new log begins
+//! anew, and what is archived of older ones stays. While the store does not answer, nothing else waits for it.
+
+use std::{sync::Arc, time::Duration};
+
+use emostream_log::{Log, LogError, Offset, TopicPartition};
+use emostream_protocol::{
+    Emotes, Epoch, Position,
+    row::{MomentRow, Row},
+};
+use emostream_store::{ArchiveBatch, ArchiveSource, MomentRecord, Store, StoreError, WindowRecord};
+use tokio::sync::watch;
+
+use crate::{tasks::Tasks, telemetry::Metrics};
+
+/// Rows of a transaction at most: a few milliseconds of writing, so that other changes of the store get their turn.
+const BATCH_ROWS_MAX: usize = 2_000;
+
+/// Bytes of rows read at once.
+const READ_BYTES: usize = 512 * 1024;
+
+/// So many rows before the stored place are looked at again at each start: with `log.durability = "os"` a loss of power
+/// may have taken the log's tail, and its places are given to new rows.
+const OVERLAP: Offset = 1_000;
+
+/// First and longest pause after a failure; it doubles in between.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// What the archive is made of.
+pub(super) struct Components {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) output: TopicPartition,
+    pub(super) store: Store,
+    pub(super) emotes: Arc<Emotes>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// How far the archive is.
+pub struct Archive {
+    end: watch::Receiver<Offset>,
+    reached: watch::Sender<Offset>,
+}
+
+struct Filling {
+    components: Components,
+    source: ArchiveSource,
+    end: watch::Receiver<Offset>,
+    archive: Arc<Archive>,
+}
+
+/// Rows read from the log.
+struct Read {
+    batch: ArchiveBatch,
+    rows: u64,
+    next: Offset,
+}
+
+impl Archive {
+    /// Starts to fill it.
+    pub(super) fn start(components: Components, tasks: &Tasks) -> anyhow::Result<Arc<Self>> {
+        let end = components.log.follow(&components.output)?;
+        let source = ArchiveSource {
+            epoch: Epoch(components.log.generation().id),
+            topic: components.output.topic.to_string(),
+            partition: components.output.partition,
+        };
+        let archive = Arc::new(Self { end: end.clone(), reached: watch::Sender::new(0) });
+        let filling = Filling { components, source, end, archive: archive.clone() };
+        let stop = tasks.stop.clone();
+        tasks.spawn_essential("archive", async move {
+            stop.run_until_cancelled(filling.run()).await;
+            Ok(())
+        });
+        Ok(archive)
+    }
+
+    /// Waits until everything is archived that the output log held at the call, but not longer than `patience`; whether
+    /// it is.
+    pub async fn catch_up(&self, patience: Duration) -> bool {
+        let end = *self.end.borrow();
+        let mut reached = self.reached.subscribe();
+        let waiting = reached.wait_for(|reached| *reached >= end);
+        matches!(tokio::time::timeout(patience, waiting).await, Ok(Ok(_)))
+    }
+}
+
+impl Filling {
+    async fn run(mut self) {
+        let mut at = self.first().await;
+        loop {
+            let end = *self.end.borrow_and_update();
+            self.components
+                .metrics
+                .archive_lag_rows
+                .set(i64::try_from(end.saturating_sub(at)).unwrap_or(i64::MAX));
+            if at >= end {
+                self.archive.reached.send_replace(at);
+                if self.end.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            let read = self.read(at).await;
+            self.keep(&read).await;
+            at = read.next;
+            self.archive.reached.send_replace(at);
+        }
+    }
+
+    /// Where to begin: a little before the stored place, or at it where retention has been there since.
+    async fn first(&self) -> Offset {
+        let Components { store, log, output, .. } = &self.components;
+        let stored = self.insist("read the archive's place", || store.archive_position(&self.source)).await;
+        let stored = stored.unwrap_or(0).min(*self.end.borrow());
+        let kept = log.bounds(output).map_or(0, |bounds| bounds.start);
+        stored.saturating_sub(OVERLAP).max(kept).min(stored)
+    }
+
+    /// The next rows; goes on behind what retention has deleted.
+    async fn read(&self, at: Offset) -> Read {
+        let mut at = at;
+        loop {
+            let Components { log, output, emotes, .. } = &self.components;
+            let (log, output, emotes) = (log.clone(), output.clone(), emotes.clone());
+            let epoch = self.source.epoch;
+            let reading = tokio::task::spawn_blocking(move || read(&*log, &output, at, epoch, &emotes)).await;
+            match reading {
+                Ok(Ok(read)) => return read,
+                Ok(Err(LogError::OutOfRange { start, .. })) if start > at => {
+                    // At the first start on an old log there is nothing to regret.
+                    if at > 0 {
+                        tracing::warn!(
+                            from = at,
+                            to = start,
+                            "retention has deleted rows before they were archived"
+                        );
+                    }
+                    at = start;
+                }
+                Ok(Err(error)) => self.report(at, &error).await,
+                Err(error) => self.report(at, &error).await,
+            }
+        }
+    }
+
+    async fn report(&self, at: Offset, error: &(dyn std::error::Error + Sync)) {
+        tracing::error!(%error, offset = at, "output log cannot be read for the archive");
+        self.components.metrics.archive_failures.inc();
+        tokio::time::sleep(PAUSE_MAX).await;
+    }
+
+    async fn keep(&self, read: &Read) {
+        let Components { store, metrics, .. } = &self.components;
+        let what = "archive rows";
+        let kept = self.insist(what, || async {
+            match store.archive(&read.batch, &self.source, read.next).await {
+                // One row that the store refuses must not keep out all that come after it.
+                Err(error @ StoreError::Invalid { .. }) => {
+                    tracing::error!(%error, next = read.next, "a row is not archived");
+                    self.keep_singly(read).await
+                }
+                archived => archived.map(drop),
+            }
+        });
+        kept.await;
+        metrics.archive_rows.inc_by(read.rows);
+    }
+
+    async fn keep_singly(&self, read: &Read) -> Result<(), StoreError> {
+        let windows = read
+            .batch
+            .windows
+            .iter()
+            .map(|window| ArchiveBatch { windows: vec![window.clone()], ..ArchiveBatch::default() });
+        let moments = read
+            .batch
+            .moments
+            .iter()
+            .map(|moment| ArchiveBatch { moments: vec![moment.clone()], ..ArchiveBatch::default() });
+        for single in windows.chain(moments) {
+            match self.components.store.archive(&single, &self.source, 0).await {
+                Err(StoreError::Invalid { .. }) => {}
+                archived => drop(archived?),
+            }
+        }
+        self.components.store.archive(&ArchiveBatch::default(), &self.source, read.next).await.map(drop)
+    }
+
+    /// Tries until the store does it.
+    async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        what: &str,
+        mut call: impl FnMut() -> F,
+    ) -> T {
+        let mut pause = PAUSE_MIN;
+        loop {
+            match call().await {
+                Ok(done) => {
+                    if pause > PAUSE_MIN {
+                        tracing::info!("the archive goes on");
+                    }
+                    return done;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, ?pause, "cannot {what}; trying again");
+                    self.components.metrics.archive_failures.inc();
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+}
+
+fn read(
+    log: &dyn Log,
+    output: &TopicPartition,
+    at: Offset,
+    epoch: Epoch,
+    emotes: &Emotes,
+) -> Result<Read, LogError> {
+    let records = log.read(output, at, READ_BYTES)?;
+    let mut read = Read { batch: ArchiveBatch::default(), rows: 0, next: records.next };
+    for record in records.records {
+        if read.rows as usize == BATCH_ROWS_MAX {
+            read.next = record.offset;
+            break;
+        }
+        read.rows += 1;
+        match Row::decode(&record.value, emotes) {
+            Ok(Row::Window(row)) => read.batch.windows.push(WindowRecord {
+                position: Position { epoch, seq: row.seq },
+                window_start_ms: row.window_start_ms,
+                channel: row.channel,
+                row: record.value,
+            }),
+            Ok(Row::Moment(row)) => read.batch.moments.push(found(row, epoch, emotes)),
+            // Settings have their own history in the store.
+            Ok(Row::Settings(_)) => {}
+            Err(error) => {
+                tracing::error!(%output, offset = record.offset, %error, "row cannot be read and is not archived");
+            }
+        }
+    }
+    Ok(read)
+}
+
+/// A moment that nobody has edited yet.
+fn found(row: MomentRow, epoch: Epoch, emotes: &Emotes) -> MomentRecord {
+    MomentRecord {
+        position: Position { epoch, seq: row.seq },
+        id: row.id(),
+        emote: emotes.name(row.emote).to_string(),
+        window_start_ms: row.window_start_ms,
+        window_ms: row.window_ms,
+        count: row.count,
+        strength: row.strength,
+        reactors: row.reactors,
+        rule: row.rule.as_str().to_owned(),
+        rule_version: row.rule_version,
+        media_time_ms: row.media_time_ms,
+        channel: row.channel,
+        title: None,
+        note: None,
+        hidden: false,
+        edited_by: None,
+        edited_us: None,
+    }
+}
