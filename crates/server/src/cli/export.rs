@@ -60,11 +60,11 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<u8> {
 }
 
 impl Selection {
-    fn from_ms(&self) -> i64 {
+    fn begin_ms(&self) -> i64 {
         self.from.unwrap_or(i64::MIN)
     }
 
-    fn to_ms(&self) -> i64 {
+    fn end_ms(&self) -> i64 {
         self.to.unwrap_or(i64::MAX)
     }
 

@@ -1,10 +1,10 @@
 //! Moments in the formats that an editor needs: chapters, subtitles, edit lists, tables. Pure: moments in, text out.
 //!
-//! [`timeline`] places moments on the recording, [`title`] names them, [`thinned`](Timeline) chapters keep their
-//! distance; each format is a file of its own. The same functions serve HTTP and the command line, during the event
+//! `timeline` places moments on the recording and thins chapters out, `title` names them; each format is a file of its own. The same functions serve HTTP and the command line, during the event
 //! and afterwards.
 
 use emostream_protocol::{Emotes, row::MomentRow};
+use emostream_store::MomentRecord;
 
 mod csv;
 mod edl;
@@ -22,6 +22,9 @@ mod tests;
 pub use csv::cell as csv_cell;
 pub use timecode::FrameRate;
 pub use timeline::{Placed, Timeline};
+
+/// Longest shift of positions, ms: ten days.
+pub const OFFSET_MS_MAX: i64 = 864_000_000;
 
 /// A moment as exports take it; texts as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +74,25 @@ impl ExportMoment {
             media_time_ms: row.media_time_ms,
             title: None,
             note: None,
+        }
+    }
+
+    /// A moment of the archive, with what moderators added.
+    pub fn of_record(moment: MomentRecord) -> Self {
+        Self {
+            id: moment.id,
+            seq: moment.position.seq,
+            emote: moment.emote,
+            window_start_ms: moment.window_start_ms,
+            window_ms: moment.window_ms,
+            count: moment.count,
+            strength: moment.strength,
+            reactors: moment.reactors,
+            rule: moment.rule,
+            rule_version: moment.rule_version,
+            media_time_ms: moment.media_time_ms,
+            title: moment.title,
+            note: moment.note,
         }
     }
 }

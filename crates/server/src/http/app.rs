@@ -30,6 +30,9 @@ use crate::{
 /// Queries of the past that may run at once: each reads the log on a thread that may block.
 pub const QUERIES_MAX: usize = 8;
 
+/// Previews that may run at once: each keeps a processor busy, and holds its windows in memory.
+pub const PREVIEWS_MAX: usize = 2;
+
 /// Answers to such queries that may be on their way at once, half a MiB each: readers that take them slowly, or never, cost
 /// no more memory than this.
 pub const PAGES_IN_FLIGHT_MAX: usize = 64;
@@ -51,6 +54,8 @@ pub struct App {
     parts: Parts,
     /// Limits queries of the past that run.
     pub queries: Semaphore,
+    /// Limits previews that run.
+    pub previews: Semaphore,
     /// Limits their answers that are being sent.
     pub pages_in_flight: Arc<Semaphore>,
     /// Tells viewers to leave.
@@ -100,6 +105,7 @@ impl App {
         Arc::new(Self {
             parts,
             queries: Semaphore::new(QUERIES_MAX),
+            previews: Semaphore::new(PREVIEWS_MAX),
             pages_in_flight: Arc::new(Semaphore::new(PAGES_IN_FLIGHT_MAX)),
             viewers_leave: CancellationToken::new(),
             page: Page::embedded(),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
+use super::query::moments::MomentItem;
+
 /// A reaction.
 #[derive(ToSchema)]
 pub struct ReactionDocument {
@@ -85,39 +87,14 @@ pub struct WindowDocument {
 pub struct MomentPage {
     /// The moments.
     #[schema(inline)]
-    items: Vec<MomentDocument>,
+    items: Vec<MomentItem>,
     /// For the next page; null at the end.
     next_cursor: Option<String>,
 }
 
-/// A moment.
+/// A file: text/plain, text/vtt, text/csv or application/json, by its format.
 #[derive(ToSchema)]
-pub struct MomentDocument {
-    /// Channel.
-    channel: String,
-    /// Sequence.
-    seq: u64,
-    /// The same wherever it is computed.
-    id: String,
-    /// Emote.
-    emote: String,
-    /// RFC 3339.
-    window_start: String,
-    /// Length of what was judged, ms.
-    window_ms: u32,
-    /// Reactions with this emote in it, without late ones.
-    count: u64,
-    /// How far beyond the rule.
-    strength: f64,
-    /// Estimated distinct users.
-    reactors: u64,
-    /// plain-count, plain-share or full.
-    rule: String,
-    /// Version of the settings that held.
-    rule_version: u64,
-    /// Mean media position, ms.
-    media_time_ms: Option<u64>,
-}
+pub struct MomentFile(String);
 
 /// Server-sent events: hello, pulse, window, moment, settings, gap, bye.
 #[derive(ToSchema)]

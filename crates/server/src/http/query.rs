@@ -1,6 +1,8 @@
-//! Windows and moments of the past, read from the output log in sequence, page by page.
+//! Windows and moments of the past: pages, single moments, exports, and what another rule would have found.
+//!
+//! Where control runs, answers come from the archive and outlive the log's output; elsewhere from the output [`log`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -9,29 +11,34 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use emostream_log::{Log, LogError, Offset, TopicPartition};
-use emostream_protocol::{ChannelName, Emotes, frame, row::Row, time};
+use emostream_protocol::{ChannelName, time};
+use emostream_store::ArchiveCursor;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
+    access::{Caller, Role},
     app::App,
     problem::{ErrorType, Problem},
 };
 
+mod archive;
+mod cursor;
+pub mod export;
+mod log;
+pub mod moments;
+pub mod preview;
+
+use cursor::Cursor;
+
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
-
-/// Rows of all channels looked at for one page: a page that finds less says where to go on, rather than hold a thread.
-const ROWS_SCANNED_MAX: usize = 50_000;
 
 /// Bytes of items in one page: a page that grows beyond says where to go on.
 const PAGE_BYTES_MAX: usize = 512 * 1024;
 
-/// Rows are appended after the event time in their sequence; clocks of machines may differ by this much, ms.
-const CLOCK_MARGIN_MS: i64 = 5_000;
-
-const READ_BYTES: usize = 1 << 20;
+/// So long an answer waits for the archive to reach what is in the log already.
+const ARCHIVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Parameters of a page.
 #[derive(Debug, Deserialize)]
@@ -40,6 +47,7 @@ pub struct PageParameters {
     to: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
+    include_hidden: Option<String>,
 }
 
 /// What a query looks for.
@@ -49,6 +57,7 @@ enum Kind {
     Moments,
 }
 
+/// A checked query.
 struct Search {
     kind: Kind,
     channel: ChannelName,
@@ -56,16 +65,10 @@ struct Search {
     to_ms: i64,
     limit: usize,
     after: Option<Cursor>,
+    include_hidden: bool,
 }
 
-/// Where a page ended: the next offset to look at, and the newest sequence looked at. Written `offset-seq`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cursor {
-    offset: Offset,
-    seq: u64,
-}
-
-/// A page's bytes; its place among those in flight is free when the last byte was written.
+/// An answer's bytes; its place among those in flight is free when the last byte was written.
 struct Sent {
     bytes: Vec<u8>,
     _permit: OwnedSemaphorePermit,
@@ -83,50 +86,92 @@ pub async fn windows(
     Path(channel): Path<String>,
     Query(parameters): Query<PageParameters>,
 ) -> Result<Response, Problem> {
-    page(app, &channel, parameters, Kind::Windows).await
+    let search = parameters.search(&app, &channel, Kind::Windows)?;
+    page(app, search).await
 }
 
 /// `GET /v1/channels/{channel}/moments`.
 pub async fn moments(
     State(app): State<Arc<App>>,
+    caller: Option<Caller>,
     Path(channel): Path<String>,
     Query(parameters): Query<PageParameters>,
 ) -> Result<Response, Problem> {
-    page(app, &channel, parameters, Kind::Moments).await
+    let search = parameters.search(&app, &channel, Kind::Moments)?;
+    if search.include_hidden {
+        must_moderate(caller.as_ref())?;
+    }
+    page(app, search).await
 }
 
-async fn page(
-    app: Arc<App>,
-    channel: &str,
-    parameters: PageParameters,
-    kind: Kind,
-) -> Result<Response, Problem> {
-    let search = parameters.search(app.channel(channel)?.name.clone(), kind)?;
-    let busy = || Problem {
-        retry_after: Some(std::time::Duration::from_secs(1)),
-        ..Problem::new(ErrorType::Overloaded, "too many queries of the past are running")
-    };
+async fn page(app: Arc<App>, search: Search) -> Result<Response, Problem> {
     let in_flight = app.pages_in_flight.clone().try_acquire_owned().map_err(|_| busy())?;
     let _running = app.queries.try_acquire().map_err(|_| busy())?;
-    let (log, output, emotes) = (app.log.clone(), app.output.clone(), app.emotes.clone());
-    let bytes = tokio::task::spawn_blocking(move || search.run(&*log, &output, &emotes))
-        .await
-        .map_err(|_| Problem::new(ErrorType::Internal, "the query broke off"))?
-        .map_err(|error| {
-            tracing::error!(%error, "query of the past failed");
-            Problem::new(ErrorType::Internal, "the output log cannot be read")
-        })?;
-    let body = Body::from(Bytes::from_owner(Sent { bytes, _permit: in_flight }));
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+    let after = match search.after {
+        Some(Cursor::Archive(after)) => Some(after),
+        // A cursor of a page that came from the log goes on there.
+        Some(Cursor::Log(after)) => return Ok(sent(log::page(&app, search, Some(after)).await?, in_flight)),
+        None => None,
+    };
+    let bytes = match &app.control {
+        Some(control) => {
+            control.archive.catch_up(ARCHIVE_PATIENCE).await;
+            archive::page(&app, &control.store, &search, after).await?
+        }
+        None if after.is_some() => return Err(bad_cursor()),
+        None => log::page(&app, search, None).await?,
+    };
+    Ok(sent(bytes, in_flight))
+}
+
+fn sent(bytes: Vec<u8>, permit: OwnedSemaphorePermit) -> Response {
+    let body = Body::from(Bytes::from_owner(Sent { bytes, _permit: permit }));
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+fn busy() -> Problem {
+    Problem {
+        retry_after: Some(Duration::from_secs(1)),
+        ..Problem::new(ErrorType::Overloaded, "too many queries of the past are running")
+    }
+}
+
+fn bad_cursor() -> Problem {
+    Problem::parameter("cursor", "expected the next_cursor of an earlier answer")
+}
+
+/// Hidden moments are for those who can hide them.
+fn must_moderate(caller: Option<&Caller>) -> Result<(), Problem> {
+    match caller {
+        Some(caller) if caller.role >= Role::Moderator => Ok(()),
+        Some(_) => Err(Problem::new(ErrorType::Forbidden, "hidden moments are shown to moderators")),
+        None => Err(Problem::new(ErrorType::TokenMissing, "hidden moments are shown to moderators")),
+    }
+}
+
+fn no_moment() -> Problem {
+    Problem::new(ErrorType::MomentNotFound, "expected the id of a moment of this channel")
+}
+
+/// A time of the query string, or of a body.
+fn time_of(name: &'static str, text: Option<&str>, default: i64) -> Result<i64, Problem> {
+    text.map_or(Ok(default), |text| {
+        time::parse_ms(text).map_err(|error| Problem::parameter(name, &error.to_string()))
+    })
+}
+
+fn flag_of(name: &'static str, text: Option<&str>) -> Result<bool, Problem> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::parameter(name, "expected true or false")),
+    }
 }
 
 impl PageParameters {
-    fn search(self, channel: ChannelName, kind: Kind) -> Result<Search, Problem> {
-        let time = |name: &'static str, text: Option<String>, default: i64| match text {
-            Some(text) => time::parse_ms(&text).map_err(|error| Problem::parameter(name, &error.to_string())),
-            None => Ok(default),
-        };
-        let limit = match self.limit {
+    fn search(&self, app: &App, channel: &str, kind: Kind) -> Result<Search, Problem> {
+        let channel = app.channel(channel)?.name.clone();
+        let limit = match &self.limit {
             None => LIMIT_DEFAULT,
             Some(text) => {
                 text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
@@ -134,97 +179,19 @@ impl PageParameters {
                 })?
             }
         };
-        let after = match self.cursor {
+        let after = match &self.cursor {
             None => None,
-            Some(text) => Some(Cursor::parse(&text).ok_or_else(|| {
-                Problem::parameter("cursor", "expected the next_cursor of an earlier answer")
-            })?),
+            Some(text) => Some(Cursor::parse(text).ok_or_else(bad_cursor)?),
         };
-        let from_ms = time("from", self.from, i64::MIN)?;
-        let to_ms = time("to", self.to, i64::MAX)?;
-        Ok(Search { kind, channel, from_ms, to_ms, limit, after })
-    }
-}
-
-impl Cursor {
-    fn parse(text: &str) -> Option<Self> {
-        let (offset, seq) = text.split_once('-')?;
-        Some(Self { offset: offset.parse().ok()?, seq: seq.parse().ok()? })
-    }
-}
-
-impl Search {
-    /// Where to begin: rows that could match were not appended before this.
-    fn begin(&self, log: &dyn Log, output: &TopicPartition) -> Result<Offset, LogError> {
-        let start = log.bounds(output)?.start;
-        if let Some(cursor) = self.after {
-            return Ok(cursor.offset.max(start));
-        }
-        if self.from_ms <= 0 {
-            return Ok(start);
-        }
-        log.offset_at(output, self.from_ms.saturating_sub(CLOCK_MARGIN_MS))
-    }
-
-    /// The answer as JSON.
-    fn run(&self, log: &dyn Log, output: &TopicPartition, emotes: &Emotes) -> anyhow::Result<Vec<u8>> {
-        let mut at = self.begin(log, output)?;
-        let mut items = Items::default();
-        // Of repeated rows the first wins.
-        let mut newest = self.after.map_or(0, |cursor| cursor.seq);
-        loop {
-            if at >= log.bounds(output)?.end {
-                return Ok(items.finish(None));
-            }
-            let read = match log.read(output, at, READ_BYTES) {
-                Err(LogError::OutOfRange { start, .. }) if start > at => {
-                    // Retention went on between the look-up and the read.
-                    at = start;
-                    continue;
-                }
-                Err(LogError::OutOfRange { .. }) => return Ok(items.finish(None)),
-                read => read?,
-            };
-            for record in &read.records {
-                let here = Cursor { offset: record.offset, seq: newest };
-                if items.is_enough() {
-                    return Ok(items.finish(Some(here)));
-                }
-                items.scanned += 1;
-                // What cannot be read was reported when it was counted or shown.
-                let Ok(row) = Row::decode(&record.value, emotes) else { continue };
-                if *row.channel() != self.channel || row.seq() <= newest {
-                    continue;
-                }
-                newest = row.seq();
-                if self.is_beyond(&row) {
-                    return Ok(items.finish(None));
-                }
-                if !self.wants(&row) {
-                    continue;
-                }
-                if items.number == self.limit {
-                    return Ok(items.finish(Some(here)));
-                }
-                items.push(&row, emotes);
-            }
-            at = read.next;
-        }
-    }
-
-    /// Whether this and all later rows of the channel begin too late. Windows come in order of their begin; a moment may
-    /// be found long after its interval began.
-    fn is_beyond(&self, row: &Row) -> bool {
-        matches!((self.kind, row), (Kind::Windows, Row::Window(row)) if row.window_start_ms >= self.to_ms)
-    }
-
-    fn wants(&self, row: &Row) -> bool {
-        let start_ms = match (self.kind, row) {
-            (Kind::Windows, Row::Window(row)) => row.window_start_ms,
-            (Kind::Moments, Row::Moment(row)) => row.window_start_ms,
-            _ => return false,
-        };
-        (self.from_ms..self.to_ms).contains(&start_ms)
+        Ok(Search {
+            kind,
+            channel,
+            from_ms: time_of("from", self.from.as_deref(), i64::MIN)?,
+            to_ms: time_of("to", self.to.as_deref(), i64::MAX)?,
+            limit,
+            after,
+            include_hidden: flag_of("include_hidden", self.include_hidden.as_deref())?,
+        })
     }
 }
 
@@ -233,33 +200,33 @@ impl Search {
 struct Items {
     json: Vec<u8>,
     number: usize,
-    scanned: usize,
 }
 
 impl Items {
-    /// Whether this is all that one request may cost.
-    fn is_enough(&self) -> bool {
-        self.json.len() >= PAGE_BYTES_MAX || self.scanned >= ROWS_SCANNED_MAX
+    fn is_long(&self) -> bool {
+        self.json.len() >= PAGE_BYTES_MAX
     }
 
-    fn push(&mut self, row: &Row, emotes: &Emotes) {
+    fn push(&mut self, json: &[u8]) {
         if self.number > 0 {
             self.json.push(b',');
         }
         self.number += 1;
-        match row {
-            Row::Window(row) => self.json.extend(frame::encode_window_item(row, emotes)),
-            Row::Moment(row) => self.json.extend(frame::encode_moment_item(row, emotes)),
-            Row::Settings(_) => {}
-        }
+        self.json.extend_from_slice(json);
     }
 
     fn finish(self, next: Option<Cursor>) -> Vec<u8> {
-        let cursor = next.map_or("null".to_owned(), |next| format!("\"{}-{}\"", next.offset, next.seq));
+        let cursor = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
         let mut body = Vec::with_capacity(self.json.len() + 64);
         body.extend_from_slice(b"{\"items\":[");
         body.extend_from_slice(&self.json);
         body.extend_from_slice(format!("],\"next_cursor\":{cursor}}}").as_bytes());
         body
+    }
+}
+
+impl From<ArchiveCursor> for Cursor {
+    fn from(cursor: ArchiveCursor) -> Self {
+        Self::Archive(cursor)
     }
 }

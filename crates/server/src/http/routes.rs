@@ -13,7 +13,7 @@ use axum::{
 };
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
-pub use super::access::Access;
+pub use super::access::{Access, Role};
 use super::{
     access,
     app::App,
@@ -24,6 +24,7 @@ use super::{
 mod accounts;
 mod channels;
 mod compat;
+mod moments;
 mod node;
 mod reactions;
 
@@ -125,7 +126,7 @@ impl Route {
 
 /// The parts of the table, in the order of the reference.
 const PARTS: &[&[Route]] =
-    &[reactions::ROUTES, channels::ROUTES, accounts::ROUTES, compat::ROUTES, node::ROUTES];
+    &[reactions::ROUTES, moments::ROUTES, channels::ROUTES, accounts::ROUTES, compat::ROUTES, node::ROUTES];
 
 const NUMBER: usize = {
     let (mut number, mut part) = (0, 0);

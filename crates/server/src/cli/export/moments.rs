@@ -1,10 +1,12 @@
 //! `emostream export moments`: the moments of a channel in the formats that an editor needs.
 
-use std::io::Write as _;
+use std::{collections::HashSet, io::Write as _};
 
+use anyhow::Context;
 use clap::Args;
 use emostream_log::{TopicPartition, embedded::Snapshot};
-use emostream_protocol::{Emotes, row::Row};
+use emostream_protocol::{Emotes, Epoch, row::Row};
+use emostream_store::{ArchiveQuery, MomentRecord, PAGE_LIMIT_MAX, Store, StoreOptions};
 
 use super::{
     super::{EXIT_OK, EXIT_USAGE, say_error},
@@ -13,7 +15,10 @@ use super::{
     time_ms,
 };
 use crate::{
-    control::exports::{ExportFormat, ExportMoment, ExportOptions, FrameRate, Timeline, export},
+    config::StoreConfig,
+    control::exports::{
+        ExportFormat, ExportMoment, ExportOptions, FrameRate, OFFSET_MS_MAX, Timeline, export,
+    },
     node::OUTPUT_TOPIC,
 };
 
@@ -33,20 +38,24 @@ pub(super) struct MomentsArgs {
     /// When the recording began, RFC 3339. Without it, moments are placed by the media time of their reactions.
     #[arg(long, value_name = "TIME", value_parser = time_ms)]
     recording_started_at: Option<i64>,
+    /// Database with the archive [default: emostream.db in the data directory].
+    #[arg(long, value_name = "URL", env = "EMOSTREAM__STORE__URL", hide_env_values = true)]
+    store: Option<String>,
+    /// Hidden moments as well.
+    #[arg(long)]
+    include_hidden: bool,
     /// Frames per second of an edit list: 23.976, 24, 25, 29.97 (drop-frame), 30, 50, 59.94 (drop-frame) or 60.
     #[arg(long, default_value = "25", value_parser = fps)]
     fps: FrameRate,
 }
 
-/// Longest shift of positions: ten days.
-const OFFSET_MS_MAX: i64 = 864_000_000;
-
 pub(super) fn run(args: &MomentsArgs) -> anyhow::Result<u8> {
     let selection = &args.selection;
-    let moments = from_log(&selection.open_log()?, selection)?;
+    let Collected { moments, recording_started_ms } = collect(args)?;
+    let recording_started_ms = args.recording_started_at.or(recording_started_ms);
     let options = ExportOptions {
         channel: selection.channel.to_string(),
-        timeline: Timeline { recording_started_ms: args.recording_started_at, offset_ms: args.offset },
+        timeline: Timeline { recording_started_ms, offset_ms: args.offset },
         fps: args.fps,
     };
     let made = match export(args.format, &moments, &options) {
@@ -69,8 +78,78 @@ pub(super) fn run(args: &MomentsArgs) -> anyhow::Result<u8> {
     Ok(EXIT_OK)
 }
 
-/// The moments that the output log still has. Of repeated rows the first wins.
-fn from_log(log: &Snapshot, selection: &Selection) -> anyhow::Result<Vec<ExportMoment>> {
+/// What was recorded of a channel.
+#[derive(Default)]
+struct Collected {
+    moments: Vec<ExportMoment>,
+    recording_started_ms: Option<i64>,
+}
+
+/// The archive's moments with what moderators added, and those of the output log that are not archived yet.
+fn collect(args: &MomentsArgs) -> anyhow::Result<Collected> {
+    let selection = &args.selection;
+    let log = selection.open_log();
+    let mut collected = Collected::default();
+    let mut known = HashSet::new();
+    match archive_url(args) {
+        Some(url) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (records, recording_started_ms) = runtime.block_on(from_archive(&url, selection))?;
+            collected.recording_started_ms = recording_started_ms;
+            for record in records {
+                known.insert((record.position.epoch, record.position.seq));
+                if args.include_hidden || !record.hidden {
+                    collected.moments.push(ExportMoment::of_record(record));
+                }
+            }
+        }
+        // Neither archive nor log: there is nothing to export from.
+        None => drop(log.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?),
+    }
+    if let Ok(log) = log {
+        let epoch = Epoch(log.generation().id);
+        collected.moments.extend(from_log(&log, selection, |seq| known.contains(&(epoch, seq)))?);
+    }
+    Ok(collected)
+}
+
+/// The archive's address, if there is one.
+fn archive_url(args: &MomentsArgs) -> Option<String> {
+    let file = args.selection.data_dir.join("emostream.db");
+    args.store
+        .clone()
+        .or_else(|| file.exists().then(|| StoreConfig::default().effective_url(&args.selection.data_dir)))
+}
+
+async fn from_archive(url: &str, selection: &Selection) -> anyhow::Result<(Vec<MomentRecord>, Option<i64>)> {
+    let store = Store::open(url, &StoreOptions::default()).await.context("open the archive")?;
+    let channel = store.channel(&selection.channel).await?;
+    let (mut records, mut after) = (Vec::new(), None);
+    loop {
+        let query = ArchiveQuery {
+            channel: &selection.channel,
+            from_ms: selection.begin_ms(),
+            to_ms: selection.end_ms(),
+            after,
+            limit: PAGE_LIMIT_MAX,
+        };
+        let page = store.moments(&query, true).await?;
+        records.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    store.close().await;
+    Ok((records, channel.and_then(|channel| channel.recording_started_us).map(|us| us.div_euclid(1_000))))
+}
+
+/// The moments that the output log still has, without those that are `known`. Of repeated rows the first wins.
+fn from_log(
+    log: &Snapshot,
+    selection: &Selection,
+    known: impl Fn(u64) -> bool,
+) -> anyhow::Result<Vec<ExportMoment>> {
     let emotes = Emotes::new();
     let output = TopicPartition::new(OUTPUT_TOPIC, 0);
     let bounds = log.bounds(&output)?;
@@ -89,7 +168,8 @@ fn from_log(log: &Snapshot, selection: &Selection) -> anyhow::Result<Vec<ExportM
             }
             newest = row.seq();
             if let Row::Moment(row) = row
-                && (selection.from_ms()..selection.to_ms()).contains(&row.window_start_ms)
+                && (selection.begin_ms()..selection.end_ms()).contains(&row.window_start_ms)
+                && !known(row.seq)
             {
                 moments.push(ExportMoment::of(&row, &emotes));
             }

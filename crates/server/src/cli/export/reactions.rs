@@ -56,7 +56,7 @@ pub(super) fn run(args: &ReactionsArgs) -> anyhow::Result<u8> {
     let log = selection.open_log()?;
     let emotes = Emotes::new();
     let wanted =
-        Wanted { channel: &selection.channel, from_ms: selection.from_ms(), to_ms: selection.to_ms() };
+        Wanted { channel: &selection.channel, from_ms: selection.begin_ms(), to_ms: selection.end_ms() };
     let mut scan = Scan::new(&log, &emotes, wanted)?;
     let done = match (args.format, &selection.output) {
         (Format::Sqlite, Some(file)) => {

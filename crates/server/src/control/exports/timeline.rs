@@ -67,8 +67,8 @@ impl Placed<'_> {
     }
 }
 
-/// Thins moments out so that any two are at least `apart` units from each other: of those that are closer the strongest
-/// stay (of equals, the earlier). `unit_ms` is the grain of the format: positions are cut to it first. Answers with
+/// Thins moments out so that any two are at least `apart` units from each other: of those that are closer those stay
+/// that a moderator has named, then the strongest, then the earlier. `unit_ms` is the grain of the format: positions are cut to it first. Answers with
 /// (position in units, moment), ascending.
 pub(super) fn thinned<'p, 'a>(
     placed: &'p [Placed<'a>],
@@ -77,7 +77,10 @@ pub(super) fn thinned<'p, 'a>(
 ) -> Vec<(u64, &'p Placed<'a>)> {
     let mut by_strength: Vec<&Placed<'a>> = placed.iter().collect();
     // Stable: `placed` ascends by position.
-    by_strength.sort_by(|a, b| b.moment.strength.total_cmp(&a.moment.strength));
+    by_strength.sort_by(|a, b| {
+        let named = |placed: &Placed<'_>| placed.moment.title.is_some();
+        named(b).cmp(&named(a)).then(b.moment.strength.total_cmp(&a.moment.strength))
+    });
     let mut kept = std::collections::BTreeMap::new();
     for moment in by_strength {
         let at = moment.at_ms() / unit_ms;

@@ -1,7 +1,7 @@
 //! Chapters for the description of a video on YouTube, by its rules: the first at 00:00, at least three, ascending, each
 //! at least 10 seconds long.
 //!
-//! Moments closer than that are merged, and the strongest keeps its name. Fewer than three moments are filled up with
+//! Moments closer than that are merged, and the one that a moderator has named, else the strongest, stays. Fewer than three moments are filled up with
 //! `Start` and `Afterwards`; without any moment there is one line, which YouTube does not show as chapters.
 
 use super::{Placed, timeline::thinned};

@@ -1,4 +1,4 @@
-//! Routes of a reaction's path: send, ask for the past, watch.
+//! Routes of a reaction's path: send, watch.
 
 use std::sync::Arc;
 
@@ -11,17 +11,10 @@ use utoipa::PartialSchema;
 use super::{Access, Document, Method, Parameter, Route, query as parameter};
 use crate::http::{
     app::App,
-    documents::{EventStream, MomentPage, ReactionDocument, ReactionsAnswer, WindowPage},
+    documents::{EventStream, ReactionDocument, ReactionsAnswer},
     problem::{ErrorType, Problem},
-    query, stream,
+    stream,
 };
-
-const PAGE_PARAMETERS: &[Parameter] = &[
-    parameter("from", "RFC 3339: only what begins at or after it"),
-    parameter("to", "RFC 3339: only what begins before it"),
-    parameter("limit", "items of a page, 1 to 1000, default 100"),
-    parameter("cursor", "next_cursor of the page before"),
-];
 
 const JOIN_PARAMETERS: &[Parameter] = &[
     parameter("epoch", "epoch of the last frame seen, to resume; together with since"),
@@ -51,9 +44,6 @@ const SUBMIT_ERRORS: &[ErrorType] = &[
     ErrorType::RoleNotHere,
 ];
 
-const QUERY_ERRORS: &[ErrorType] =
-    &[ErrorType::ParameterInvalid, ErrorType::ChannelNotFound, ErrorType::Overloaded, ErrorType::Internal];
-
 const STREAM_ERRORS: &[ErrorType] =
     &[ErrorType::ParameterInvalid, ErrorType::NodeFull, ErrorType::Stopping, ErrorType::RoleNotHere];
 
@@ -82,36 +72,6 @@ pub(super) const ROUTES: &[Route] = &[
             answer: ("application/json", Some(ReactionsAnswer::schema)),
         },
         handler: || post(reactions_elsewhere),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/channels/{channel}/windows",
-        access: Access::Anyone,
-        errors: QUERY_ERRORS,
-        document: Document {
-            summary: "Final windows",
-            description: "In ascending order of seq. Windows without reactions have no item.",
-            parameters: PAGE_PARAMETERS,
-            request: None,
-            status: 200,
-            answer: ("application/json", Some(WindowPage::schema)),
-        },
-        handler: || get(query::windows),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/channels/{channel}/moments",
-        access: Access::Anyone,
-        errors: QUERY_ERRORS,
-        document: Document {
-            summary: "Moments",
-            description: "In ascending order of seq.",
-            parameters: PAGE_PARAMETERS,
-            request: None,
-            status: 200,
-            answer: ("application/json", Some(MomentPage::schema)),
-        },
-        handler: || get(query::moments),
     },
     Route {
         method: Method::Get,
