@@ -18,5 +18,6 @@ mod moments_try;
 mod reference;
 mod restart;
 mod scenarios;
+mod settings;
 mod stop;
 mod stream;

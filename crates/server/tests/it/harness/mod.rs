@@ -1,9 +1,10 @@
-//! What the tests share: [`client`] speaks HTTP and WebSocket to the binary that [`process`] runs, [`records`] looks into
+//! What the tests share: [`client`] speaks HTTP and WebSocket to the binary that [`process`] runs, [`signed`] is logged in, [`records`] looks into
 //! its log, [`windows`] adds up what it counted.
 
 pub(crate) mod client;
 pub(crate) mod process;
 pub(crate) mod records;
+pub(crate) mod signed;
 pub(crate) mod windows;
 
 use std::time::{Duration, Instant};
