@@ -5,6 +5,7 @@
     reason = "a test fails where its preparation fails, and says what it saw"
 )]
 
+mod accounts;
 mod archive;
 mod command_line;
 mod compat;

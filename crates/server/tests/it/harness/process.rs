@@ -30,6 +30,8 @@ fn clean(mut command: Command) -> Command {
             "EMOJI_TOPIC",
             "BUFFER_FLUSH_INTERVAL",
             "CLUSTER_TOPIC",
+            "TOKEN_SECRET",
+            "ADMIN_",
         ];
         if settings.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
