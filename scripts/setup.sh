@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what building and testing need is there: installs what a package manager can, names the rest.
-# usage: scripts/setup.sh [--tests]    --tests: also what the tests need: a browser, an emoji font, strace for failing disk calls
+# usage: scripts/setup.sh [--tests]    --tests: also what the tests need: a browser, an emoji font, strace for failing disk calls,
+#        and what clients are written with: curl, Python with requests and websocket-client, the npm package ws
 # Prints only what it does; when everything is there it prints nothing and changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -62,10 +63,21 @@ has_emoji_font() {
     { command -v fc-list >/dev/null && fc-list | grep -qi 'emoji'; }
 }
 
+has_python_clients() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c 'import requests, websocket' 2>/dev/null; then return 0; fi
+  done
+  return 1
+}
+
 if [ "$want_tests" = yes ]; then
   has_browser || packages+=(chromium)
   has_emoji_font || packages+=(fonts-noto-color-emoji)
   command -v strace >/dev/null || packages+=(strace)
+  # Clients of the source systems, in the languages that their users write them in.
+  command -v curl >/dev/null || packages+=(curl)
+  has_python_clients || packages+=(python3 python3-requests python3-websocket)
 fi
 
 # How this user may install packages: as root, through sudo, or not at all.
@@ -100,6 +112,12 @@ if [ ${#packages[@]} -gt 0 ]; then
   else
     need "the packages ${packages[*]}: as root, \`apt-get install ${packages[*]}\`, or your system's like"
   fi
+fi
+
+clients=crates/server/tests/it/compat/clients
+if [ "$want_tests" = yes ] && [ ! -d $clients/node_modules/ws ] && command -v npm >/dev/null; then
+  echo "setup: installing the package ws for tests (npm)"
+  npm ci --silent --no-audit --no-fund --ignore-scripts --prefix $clients || need "the npm package ws: npm could not install it"
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

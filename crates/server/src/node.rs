@@ -93,11 +93,12 @@ impl Node {
         let ingest = roles.contains(&Role::Ingest).then(|| shared.start_ingest()).transpose()?;
         let aggregate = roles.contains(&Role::Aggregate).then(|| shared.start_aggregate()).transpose()?;
         let edge = roles.contains(&Role::Edge).then(|| shared.start_edge()).transpose()?;
-        shared.start_compat()?;
+        let bridge = roles.contains(&Role::Edge).then(|| shared.start_bridge()).transpose()?;
+        shared.start_console()?;
 
         let intake = ingest.clone().map(|ingest| ingest as Arc<dyn Intake>);
         let endpoint = intake.clone().map(|intake| shared.endpoint(intake));
-        let app = App::new(shared.parts(intake, edge, control.clone()));
+        let app = App::new(shared.parts(intake, edge, bridge, control.clone()));
         let server = Server::new(app.clone(), endpoint, routes::router(app.clone()));
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
         for listener in listeners {

@@ -6,6 +6,7 @@
 //! | `POST /emoji`, `POST /send-emoji` | E, D | `{"user_id","emoji_type","timestamp"}`, all required | 200 `{"status":"Emoji received","message_id"}`; 400 names the field | [`taps`] |
 //! | `POST /emojis` | B | `{"emoji","user_id"?}` | 200 `{"status":"queued","message_id"}` | [`taps`] |
 //! | `GET /health` | E | | `{"status","kafka_connected","buffer_size"}` | `http::health` |
+//! | WebSocket on `/` or `/ws` | A | no ticket | each message of the topic: moments `{"emote","count","timestamp"}`, or with `websocket_bridge.source = "raw"` reactions `{"emote","timestamp"}` | [`bridge`] |
 //! | console | E | | one line for each final window | [`console`] |
 //!
 //! All of them speak to one channel, `compat.channel`. Where two systems share a path, the body's fields decide. Errors are
@@ -13,6 +14,7 @@
 //! for are ignored.
 
 mod body;
+pub mod bridge;
 pub mod console;
 pub mod documents;
 mod follower;

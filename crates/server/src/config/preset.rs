@@ -55,7 +55,7 @@ impl Preset {
                 r#"
                 listen = ["127.0.0.1:8080", "127.0.0.1:3001"]
                 topics = { raw = "raw-emote-data", moments = "aggregated-emote-data" }
-                channels = [{ name = "main", threshold = 0.5, interval = 100 }]
+                channels = [{ name = "main", rule = "plain", threshold = 0.5, interval = 100 }]
                 "#
             }
             Self::SocketClusters => {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     channels::{Channel, Channels},
+    compat::bridge::Bridge,
     config::Config,
     control::Control,
     edge::Edge,
@@ -81,6 +82,8 @@ pub struct Parts {
     pub intake: Option<Arc<dyn Intake>>,
     /// Edge, if it runs here.
     pub edge: Option<Arc<Edge>>,
+    /// System A's bridge, in the role of edges.
+    pub bridge: Option<Arc<Bridge>>,
     /// Control, if it runs here.
     pub control: Option<Arc<Control>>,
     /// The node's metrics.
@@ -140,6 +143,11 @@ impl App {
     /// Control, or the problem that it does not run here.
     pub fn control(&self) -> Result<&Arc<Control>, Problem> {
         self.control.as_ref().ok_or_else(|| not_here("control"))
+    }
+
+    /// System A's bridge, or the problem that its role does not run here.
+    pub fn bridge(&self) -> Result<&Arc<Bridge>, Problem> {
+        self.bridge.as_ref().ok_or_else(|| not_here("edge"))
     }
 
     /// Edge, or the problem that it does not run here.

@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod websocket;
+pub(crate) mod wire;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -77,7 +78,7 @@ impl Viewer {
 }
 
 /// A place for one more viewer, unless the node is full or stopping.
-fn seat(app: &Arc<App>) -> Result<Seat, Problem> {
+pub(crate) fn seat(app: &Arc<App>) -> Result<Seat, Problem> {
     if app.phase() == Phase::Stopping {
         return Err(Problem {
             retry_after: Some(std::time::Duration::from_secs(1)),

@@ -11,7 +11,10 @@ use super::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC};
 use crate::{
     aggregate,
     channels::{Channels, Published},
-    compat::console,
+    compat::{
+        bridge::{self, Bridge},
+        console,
+    },
     config::Config,
     control::{self, Control},
     durable,
@@ -129,14 +132,25 @@ impl Shared {
         edge::start(&self.config.edge, &components, &self.tasks)
     }
 
-    /// What only the source systems' users look at.
-    pub(super) fn start_compat(&self) -> anyhow::Result<()> {
+    /// System E's console, where it is wanted.
+    pub(super) fn start_console(&self) -> anyhow::Result<()> {
         let compat = &self.config.compat;
         if compat.console {
             let (log, output) = (self.log.clone(), self.output.clone());
             console::start(log, output, compat.channel.clone(), self.emotes.clone(), &self.tasks)?;
         }
         Ok(())
+    }
+
+    pub(super) fn start_bridge(&self) -> anyhow::Result<Arc<Bridge>> {
+        let components = bridge::Components {
+            log: self.log.clone(),
+            raw_topic: RAW_TOPIC.into(),
+            output: self.output.clone(),
+            channel: self.config.compat.channel.clone(),
+            emotes: self.emotes.clone(),
+        };
+        Bridge::start(self.config.websocket_bridge.source, components, &self.tasks)
     }
 
     /// What answers the hot route.
@@ -155,6 +169,7 @@ impl Shared {
         self,
         intake: Option<Arc<dyn Intake>>,
         edge: Option<Arc<Edge>>,
+        bridge: Option<Arc<Bridge>>,
         control: Option<Arc<Control>>,
     ) -> Parts {
         Parts {
@@ -165,6 +180,7 @@ impl Shared {
             channels: self.channels,
             intake,
             edge,
+            bridge,
             control,
             metrics: self.metrics,
             clock: self.clock,

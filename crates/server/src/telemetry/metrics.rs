@@ -60,6 +60,8 @@ pub struct Metrics {
     pub viewers: Family<Labelled, Gauge>,
     /// Frames written to viewers.
     pub frames_sent: Counter,
+    /// Messages that clients of the bridge were too slow for.
+    pub bridge_messages_skipped: Counter,
     /// Viewers' connections closed by the server, by reason.
     pub viewers_closed: Family<Labelled, Counter>,
     /// Attempts to log in, by outcome.
@@ -95,6 +97,7 @@ impl Default for Metrics {
             archive_failures: Counter::default(),
             viewers: Family::default(),
             frames_sent: Counter::default(),
+            bridge_messages_skipped: Counter::default(),
             viewers_closed: Family::default(),
             logins: Family::default(),
             password_hashes_in_line: Gauge::default(),
@@ -158,6 +161,11 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("viewers", "Viewers connected, by transport", self.viewers.clone());
         r.register("frames_sent", "Frames written to viewers", self.frames_sent.clone());
+        r.register(
+            "bridge_messages_skipped",
+            "Messages that clients of the bridge were too slow for",
+            self.bridge_messages_skipped.clone(),
+        );
         r.register("viewers_closed", "Viewers closed by the server, by reason", self.viewers_closed.clone());
         r.register("logins", "Attempts to log in, by outcome", self.logins.clone());
         let help = "Password hashes that are computed or wait for it";

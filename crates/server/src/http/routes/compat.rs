@@ -1,11 +1,12 @@
 //! Routes of the source systems, which their clients know; see [`crate::compat`].
 
-use axum::routing::post;
+use axum::routing::{get, post};
 use utoipa::PartialSchema;
 
 use super::{Access, Document, Method, Route};
 use crate::{
     compat::{
+        bridge,
         documents::{QueuedTap, TapAnswer, TimedTap},
         taps,
     },
@@ -42,6 +43,28 @@ const TAKES_TIMED: Document = Document {
 };
 
 pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Get,
+        path: "/ws",
+        access: Access::Anyone,
+        errors: &[
+            ErrorType::ParameterInvalid,
+            ErrorType::NodeFull,
+            ErrorType::Stopping,
+            ErrorType::RoleNotHere,
+        ],
+        document: Document {
+            summary: "Watch moments over a WebSocket, as system A's front end does",
+            description: "Each message is one moment, {\"emote\", \"count\", \"timestamp\"}, or one reaction, {\"emote\", \
+                \"timestamp\"}, where websocket_bridge.source is raw. Live only, of the channel compat.channel; what a slow \
+                client misses is skipped.",
+            parameters: &[],
+            request: None,
+            status: 101,
+            answer: ("application/json", None),
+        },
+        handler: || get(bridge::join),
+    },
     Route {
         method: Method::Post,
         path: "/emoji",

@@ -4,23 +4,32 @@ use axum::routing::get;
 use utoipa::PartialSchema;
 
 use super::{Access, Document, Method, Route, plain_document};
-use crate::http::{health, openapi, page, problem::ErrorType, site};
+use crate::{
+    compat::bridge,
+    http::{health, openapi, page, problem::ErrorType, site},
+};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Get,
         path: "/",
         access: Access::Anyone,
-        errors: &[],
+        errors: &[
+            ErrorType::ParameterInvalid,
+            ErrorType::NodeFull,
+            ErrorType::Stopping,
+            ErrorType::RoleNotHere,
+        ],
         document: Document {
             summary: "The app, or service information",
-            description: "HTML for browsers (Accept: text/html), JSON for programs.",
+            description: "HTML for browsers (Accept: text/html), JSON for programs; system A's WebSocket bridge for upgrades, \
+                as on /ws.",
             parameters: &[],
             request: None,
             status: 200,
             answer: ("application/json", Some(page::ServiceInformation::schema)),
         },
-        handler: || get(page::root),
+        handler: || get(bridge::root),
     },
     Route {
         method: Method::Get,

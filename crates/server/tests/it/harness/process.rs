@@ -208,6 +208,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// All addresses that the ready line names.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let stdout = self.process.stdout();
+        let line = stdout.lines().find(|line| line.starts_with("ready ")).unwrap();
+        let words = line.split_whitespace().filter_map(|word| word.strip_prefix("http://"));
+        words.map(|address| address.parse().unwrap()).collect()
+    }
+
     /// Starts a server on a data directory and waits until it is ready.
     pub(crate) fn start(data_dir: &Path, args: &[&str]) -> Self {
         Process::launch(data_dir, args).ready().unwrap_or_else(|ended| panic!("did not start: {ended:?}"))
