@@ -7,6 +7,7 @@ pub mod access;
 pub mod app;
 pub mod body;
 pub mod control;
+mod cors;
 pub mod documents;
 pub mod health;
 pub mod listener;

@@ -1,6 +1,6 @@
 //! The source systems' bodies and answers as the OpenAPI document shows them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A tap of systems D and E.
@@ -33,3 +33,44 @@ pub struct TapAnswer {
     /// The reaction's id, a UUID.
     pub(super) message_id: String,
 }
+
+/// The plain rule's threshold.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Threshold {
+    /// Above 0. Below 1: share of an interval; from 1 on: count in a window. A moment is found above it.
+    pub(super) threshold: f64,
+}
+
+/// The plain rule's interval.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Interval {
+    /// Reactions after which a share is judged.
+    pub(super) interval: u32,
+}
+
+/// An emote that can make a moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Allowed {
+    /// Emoji or custom emote.
+    pub(super) emote: String,
+}
+
+/// Whether an emote can make a moment.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedChange {
+    /// Emoji, alias, shortcode or custom emote.
+    pub(super) emote: String,
+    /// Whether it can.
+    pub(super) is_allowed: bool,
+}
+
+/// The allowed emotes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a list")]
+pub struct AllowedList(#[schema(inline)] Vec<Allowed>);
+
+/// Emotes with whether each can make a moment.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a list")]
+pub struct AllowedChanges(#[schema(inline)] Vec<AllowedChange>);

@@ -6,6 +6,10 @@
 //! | `POST /emoji`, `POST /send-emoji` | E, D | `{"user_id","emoji_type","timestamp"}`, all required | 200 `{"status":"Emoji received","message_id"}`; 400 names the field | [`taps`] |
 //! | `POST /emojis` | B | `{"emoji","user_id"?}` | 200 `{"status":"queued","message_id"}` | [`taps`] |
 //! | `GET /health` | E | | `{"status","kafka_connected","buffer_size"}` | `http::health` |
+//! | `GET`, `PUT /settings/threshold` | A | `{"threshold"}`, with a token | the same; `PUT` selects the plain rule | [`settings`] |
+//! | `GET`, `PUT /settings/interval` | A | `{"interval"}`, with a token | the same; `PUT` selects the plain rule | [`settings`] |
+//! | `GET /settings/allowed-emotes` | A | a token | the allowed, `[{"emote"}]` | [`settings`] |
+//! | `PUT /settings/allowed-emotes` | A | those to change, `[{"emote","isAllowed"}]`, with a token | all, in the same form | [`settings`] |
 //! | WebSocket on `/` or `/ws` | A | no ticket | each message of the topic: moments `{"emote","count","timestamp"}`, or with `websocket_bridge.source = "raw"` reactions `{"emote","timestamp"}` | [`bridge`] |
 //! | console | E | | one line for each final window | [`console`] |
 //!
@@ -18,4 +22,5 @@ pub mod bridge;
 pub mod console;
 pub mod documents;
 mod follower;
+pub mod settings;
 pub mod taps;

@@ -4,8 +4,7 @@ use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json,
-    body::Body,
-    extract::{ConnectInfo, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
@@ -16,7 +15,7 @@ use emostream_protocol::{
 };
 
 use super::{
-    body::{self, Shape, invalid},
+    body::{self, Shape},
     documents::TapAnswer,
 };
 use crate::{
@@ -52,11 +51,11 @@ struct Tap<'a> {
 pub async fn timed(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
     let received = async {
-        let fields = TIMED.fields(body::read(&app, &headers, body).await?)?;
+        let fields = TIMED.fields(body::read(&app, request).await?)?;
         let tap = Tap {
             user: Some(fields.text("user_id")?),
             emote: ("emoji_type", fields.text("emoji_type")?),
@@ -71,11 +70,11 @@ pub async fn timed(
 pub async fn queued(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
     let received = async {
-        let fields = QUEUED.fields(body::read(&app, &headers, body).await?)?;
+        let fields = QUEUED.fields(body::read(&app, request).await?)?;
         let tap = Tap {
             emote: ("emoji", fields.text("emoji")?),
             user: fields.optional_text("user_id")?,
@@ -130,7 +129,7 @@ fn submit(app: &App, peer: SocketAddr, headers: &HeaderMap, tap: &Tap<'_>) -> Re
         .and_then(|published| input.validate(&published.palette, &app.emotes, now_ms, rand::random))
         .map_err(|rejection| renamed(&rejection, tap.emote.0, now_ms))?;
     if reaction.user.starts_with(GUEST_PREFIX) {
-        return Err(invalid("user_id", "expected a user id that does not begin with \"guest:\""));
+        return Err(Problem::field("user_id", "expected a user id that does not begin with \"guest:\""));
     }
     // Who names no user is a guest, by a cookie where the client keeps one.
     let (guest, new_token) = match guest_cookie(headers).and_then(|token| intake.guest(token)) {

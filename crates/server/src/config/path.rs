@@ -252,6 +252,9 @@ pub struct HttpConfig {
     pub body_timeout_ms: u64,
     /// On a graceful stop, requests under way get this long, ms.
     pub stop_timeout_ms: u64,
+    /// Origins whose pages may call this server, such as `https://example.org`. Empty: every origin for the source
+    /// systems' endpoints and for reading what needs no account, none for all else.
+    pub cors_origins: Vec<String>,
 }
 
 impl Default for HttpConfig {
@@ -261,6 +264,7 @@ impl Default for HttpConfig {
             header_timeout_ms: 15_000,
             body_timeout_ms: 15_000,
             stop_timeout_ms: 10_000,
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -270,5 +274,19 @@ impl HttpConfig {
         findings.expect(self.connections_max >= 1, "http.connections_max", "at least 1");
         findings.expect(self.header_timeout_ms >= 100, "http.header_timeout_ms", "at least 100");
         findings.expect(self.body_timeout_ms >= 100, "http.body_timeout_ms", "at least 100");
+        findings.expect(
+            self.cors_origins.iter().all(|origin| is_origin(origin)),
+            "http.cors_origins",
+            "origins without path, such as https://example.org or http://localhost:5173",
+        );
     }
+}
+
+/// Whether a text is an origin as browsers send it: lower case, no path, no slash at its end.
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    !rest.is_empty()
+        && rest.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b':' | b'[' | b']')
+        })
 }

@@ -29,6 +29,7 @@ use tower::ServiceExt;
 
 use super::{
     app::App,
+    cors,
     socket::{Place, Socket},
 };
 use crate::{
@@ -156,8 +157,11 @@ impl Server {
 
     /// The hot route's future stays small, because each request moves it; those of all other routes are boxed.
     fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Answer> + use<> {
+        // The router opens its answers itself.
+        let mut open_to = None;
         let answering = match &self.endpoint {
             Some(endpoint) if Endpoint::takes(&request) => {
+                open_to = cors::allowed_for_reactions(request.headers(), &self.config.cors_origins);
                 endpoint.post(request, peer.ip()).map(|answer| answer.map(Either::Left)).left_future()
             }
             _ => {
@@ -166,7 +170,13 @@ impl Server {
             }
         };
         let responses = self.responses.clone();
-        answering.inspect(move |answer: &Answer| responses.count(answer.status()))
+        answering.map(move |mut answer: Answer| {
+            responses.count(answer.status());
+            if let Some(origin) = open_to {
+                cors::open(answer.headers_mut(), *origin);
+            }
+            answer
+        })
     }
 
     /// Accepts no more connections.

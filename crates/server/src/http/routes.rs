@@ -17,7 +17,7 @@ pub use super::access::{Access, Role};
 use super::{
     access,
     app::App,
-    page,
+    cors, page,
     problem::{ErrorType, Problem},
 };
 
@@ -181,7 +181,13 @@ pub fn router(app: Arc<App>) -> Router {
             Problem::new(ErrorType::MethodNotAllowed, "expected another method; see /openapi.json")
         })
         .layer(middleware::from_fn(explain_refusals))
+        .layer(middleware::from_fn_with_state(app.clone(), cors::layer))
         .with_state(app)
+}
+
+/// Whether a route is one of the source systems', whose pages have other origins.
+pub(super) fn is_of_a_source_system(route: &Route) -> bool {
+    compat::ROUTES.iter().any(|one| one.path == route.path && one.method == route.method)
 }
 
 /// Requests that the framework refuses by itself (a query string that cannot be read, no upgrade where one is needed)

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod clients;
+mod cors;
 mod health;
 mod presets;
 mod taps;

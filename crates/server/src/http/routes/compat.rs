@@ -1,16 +1,16 @@
 //! Routes of the source systems, which their clients know; see [`crate::compat`].
 
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use utoipa::PartialSchema;
 
-use super::{Access, Document, Method, Route};
+use super::{Access, Document, Method, Route, SchemaOf};
 use crate::{
     compat::{
         bridge,
-        documents::{QueuedTap, TapAnswer, TimedTap},
-        taps,
+        documents::{AllowedChanges, AllowedList, Interval, QueuedTap, TapAnswer, Threshold, TimedTap},
+        settings, taps,
     },
-    http::problem::ErrorType,
+    http::{access::Role, problem::ErrorType},
 };
 
 const TAP_ERRORS: &[ErrorType] = &[
@@ -96,4 +96,97 @@ pub(super) const ROUTES: &[Route] = &[
         },
         handler: || post(taps::queued),
     },
+    Route {
+        method: Method::Get,
+        path: "/settings/threshold",
+        access: READS,
+        errors: SETTINGS_ERRORS,
+        document: settings_document("The plain rule's threshold", THRESHOLD),
+        handler: || get(settings::threshold),
+    },
+    Route {
+        method: Method::Put,
+        path: "/settings/threshold",
+        access: CHANGES,
+        errors: CHANGE_ERRORS,
+        document: Document {
+            request: Some(("application/json", Threshold::schema)),
+            ..settings_document("Change the threshold; selects the plain rule", THRESHOLD)
+        },
+        handler: || put(settings::put_threshold),
+    },
+    Route {
+        method: Method::Get,
+        path: "/settings/interval",
+        access: READS,
+        errors: SETTINGS_ERRORS,
+        document: settings_document("The plain rule's interval", INTERVAL),
+        handler: || get(settings::interval),
+    },
+    Route {
+        method: Method::Put,
+        path: "/settings/interval",
+        access: CHANGES,
+        errors: CHANGE_ERRORS,
+        document: Document {
+            request: Some(("application/json", Interval::schema)),
+            ..settings_document("Change the interval; selects the plain rule", INTERVAL)
+        },
+        handler: || put(settings::put_interval),
+    },
+    Route {
+        method: Method::Get,
+        path: "/settings/allowed-emotes",
+        access: READS,
+        errors: SETTINGS_ERRORS,
+        document: settings_document(
+            "Emotes that can make a moment; where every emote can, the channel's buttons",
+            ALLOWED,
+        ),
+        handler: || get(settings::allowed),
+    },
+    Route {
+        method: Method::Put,
+        path: "/settings/allowed-emotes",
+        access: CHANGES,
+        errors: CHANGE_ERRORS,
+        document: Document {
+            request: Some(("application/json", ALL)),
+            ..settings_document("Allow and forbid the emotes named; answers all", ALL)
+        },
+        handler: || put(settings::put_allowed),
+    },
 ];
+
+const READS: Access = Access::Role(Role::Moderator);
+const CHANGES: Access = Access::Role(Role::Broadcaster);
+
+const SETTINGS_ERRORS: &[ErrorType] =
+    &[ErrorType::ChannelNotFound, ErrorType::StoreUnavailable, ErrorType::RoleNotHere];
+
+const CHANGE_ERRORS: &[ErrorType] = &[
+    ErrorType::BodyInvalid,
+    ErrorType::BodyTooLarge,
+    ErrorType::BodyTimeout,
+    ErrorType::FieldMissing,
+    ErrorType::FieldInvalid,
+    ErrorType::ChannelNotFound,
+    ErrorType::StoreUnavailable,
+    ErrorType::RoleNotHere,
+];
+
+const THRESHOLD: SchemaOf = Threshold::schema;
+const INTERVAL: SchemaOf = Interval::schema;
+const ALLOWED: SchemaOf = AllowedList::schema;
+const ALL: SchemaOf = AllowedChanges::schema;
+
+const fn settings_document(summary: &'static str, answer: SchemaOf) -> Document {
+    Document {
+        summary,
+        description: "Of the channel compat.channel, as system A's settings page knows it.",
+        parameters: &[],
+        request: None,
+        status: 200,
+        answer: ("application/json", Some(answer)),
+    }
+}
