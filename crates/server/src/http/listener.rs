@@ -27,16 +27,16 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::{
-    app::App,
-    cors,
-    socket::{Place, Socket},
-};
+use super::{access::cors, app::App};
 use crate::{
     config::HttpConfig,
     ingest::endpoint::Endpoint,
     telemetry::{Labelled, Metrics},
 };
+
+mod socket;
+
+use socket::{Place, Socket};
 
 /// Bytes of a request's head, and of what is read ahead of a body.
 const READ_BUFFER_BYTES_MAX: usize = 64 * 1024;

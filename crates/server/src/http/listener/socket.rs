@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use super::app::App;
+use crate::http::app::App;
 
 /// So long what a peer still sends is read and thrown away after the last words. A close with unread bytes is a reset,
 /// and a reset overtakes the answer that says what was wrong.

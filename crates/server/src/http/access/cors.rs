@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{
+use crate::http::{
     app::App,
     routes::{Access, ROUTES, Route, is_of_a_source_system},
 };
@@ -66,7 +66,7 @@ fn allowed(openness: Openness, origin: &HeaderValue, configured: &[String]) -> O
 }
 
 /// The same for reactions, which are answered in front of the router.
-pub(super) fn allowed_for_reactions(headers: &HeaderMap, configured: &[String]) -> Option<Box<HeaderValue>> {
+pub(in crate::http) fn allowed_for_reactions(headers: &HeaderMap, configured: &[String]) -> Option<Box<HeaderValue>> {
     if configured.is_empty() {
         return None;
     }
@@ -74,7 +74,7 @@ pub(super) fn allowed_for_reactions(headers: &HeaderMap, configured: &[String]) 
 }
 
 /// Opens an answer to an origin.
-pub(super) fn open(headers: &mut HeaderMap, allowed: HeaderValue) {
+pub(in crate::http) fn open(headers: &mut HeaderMap, allowed: HeaderValue) {
     if allowed != "*" {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
@@ -83,7 +83,7 @@ pub(super) fn open(headers: &mut HeaderMap, allowed: HeaderValue) {
 }
 
 /// The layer in front of all routes: answers preflights, and opens answers to whom they are for.
-pub(super) async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(in crate::http) async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(origin) = request.headers().get(header::ORIGIN) else { return next.run(request).await };
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
