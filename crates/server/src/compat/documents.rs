@@ -34,6 +34,23 @@ pub struct TapAnswer {
     pub(super) message_id: String,
 }
 
+/// Name and password of an account.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body that is read field by field")]
+pub struct Login {
+    /// Name of the account.
+    username: String,
+    /// Its password.
+    password: String,
+}
+
+/// What `/settings` asks for.
+#[derive(Serialize, ToSchema)]
+pub struct Token {
+    /// For `Authorization: Bearer`: a JWT, HS256, with `username`, `iat` and `exp` = `iat` + 3600 s.
+    pub(super) token: String,
+}
+
 /// The plain rule's threshold.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Threshold {

@@ -6,6 +6,7 @@
 //! | `POST /emoji`, `POST /send-emoji` | E, D | `{"user_id","emoji_type","timestamp"}`, all required | 200 `{"status":"Emoji received","message_id"}`; 400 names the field | [`taps`] |
 //! | `POST /emojis` | B | `{"emoji","user_id"?}` | 200 `{"status":"queued","message_id"}` | [`taps`] |
 //! | `GET /health` | E | | `{"status","kafka_connected","buffer_size"}` | `http::health` |
+//! | `POST /login` | A | `{"username","password"}` | 200 `{"token"}`; 401 | [`login`] |
 //! | `GET`, `PUT /settings/threshold` | A | `{"threshold"}`, with a token | the same; `PUT` selects the plain rule | [`settings`] |
 //! | `GET`, `PUT /settings/interval` | A | `{"interval"}`, with a token | the same; `PUT` selects the plain rule | [`settings`] |
 //! | `GET /settings/allowed-emotes` | A | a token | the allowed, `[{"emote"}]` | [`settings`] |
@@ -22,5 +23,6 @@ pub mod bridge;
 pub mod console;
 pub mod documents;
 mod follower;
+pub mod login;
 pub mod settings;
 pub mod taps;

@@ -14,6 +14,8 @@ use super::{
     problem::{ErrorType, Problem},
 };
 
+pub(super) mod cors;
+
 pub use emostream_store::Role;
 
 /// Who may call a route.

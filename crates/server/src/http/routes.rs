@@ -15,9 +15,9 @@ use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
 pub use super::access::{Access, Role};
 use super::{
-    access,
+    access::{self, cors},
     app::App,
-    cors, page,
+    page,
     problem::{ErrorType, Problem},
 };
 

@@ -5,6 +5,7 @@ mod clients;
 mod cors;
 mod health;
 mod presets;
+mod settings;
 mod taps;
 
 use std::{net::SocketAddr, path::Path, process::Command};

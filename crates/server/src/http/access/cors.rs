@@ -66,7 +66,10 @@ fn allowed(openness: Openness, origin: &HeaderValue, configured: &[String]) -> O
 }
 
 /// The same for reactions, which are answered in front of the router.
-pub(in crate::http) fn allowed_for_reactions(headers: &HeaderMap, configured: &[String]) -> Option<Box<HeaderValue>> {
+pub(in crate::http) fn allowed_for_reactions(
+    headers: &HeaderMap,
+    configured: &[String],
+) -> Option<Box<HeaderValue>> {
     if configured.is_empty() {
         return None;
     }

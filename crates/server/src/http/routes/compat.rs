@@ -7,8 +7,10 @@ use super::{Access, Document, Method, Route, SchemaOf};
 use crate::{
     compat::{
         bridge,
-        documents::{AllowedChanges, AllowedList, Interval, QueuedTap, TapAnswer, Threshold, TimedTap},
-        settings, taps,
+        documents::{
+            AllowedChanges, AllowedList, Interval, Login, QueuedTap, TapAnswer, Threshold, TimedTap, Token,
+        },
+        login, settings, taps,
     },
     http::{access::Role, problem::ErrorType},
 };
@@ -97,6 +99,21 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || post(taps::queued),
     },
     Route {
+        method: Method::Post,
+        path: "/login",
+        access: Access::Anyone,
+        errors: LOGIN_ERRORS,
+        document: Document {
+            summary: "Log in, as system A's front end does",
+            description: "The token is that of /v1/login, good for an hour.",
+            parameters: &[],
+            request: Some(("application/json", Login::schema)),
+            status: 200,
+            answer: ("application/json", Some(Token::schema)),
+        },
+        handler: || post(login::login),
+    },
+    Route {
         method: Method::Get,
         path: "/settings/threshold",
         access: READS,
@@ -160,6 +177,21 @@ pub(super) const ROUTES: &[Route] = &[
 
 const READS: Access = Access::Role(Role::Moderator);
 const CHANGES: Access = Access::Role(Role::Broadcaster);
+
+const LOGIN_ERRORS: &[ErrorType] = &[
+    ErrorType::BodyInvalid,
+    ErrorType::UnsupportedMedia,
+    ErrorType::BodyTooLarge,
+    ErrorType::BodyTimeout,
+    ErrorType::FieldMissing,
+    ErrorType::FieldInvalid,
+    ErrorType::CredentialsWrong,
+    ErrorType::RateLimited,
+    ErrorType::Overloaded,
+    ErrorType::StoreUnavailable,
+    ErrorType::RoleNotHere,
+    ErrorType::Internal,
+];
 
 const SETTINGS_ERRORS: &[ErrorType] =
     &[ErrorType::ChannelNotFound, ErrorType::StoreUnavailable, ErrorType::RoleNotHere];

@@ -33,6 +33,7 @@ async fn a_front_end_on_another_origin_works() {
     let server = start(dir.path(), &[]);
     let mut client = Client::connect(server.address).await.unwrap();
     for (path, method) in [
+        ("/login", "POST"),
         ("/settings/threshold", "PUT"),
         ("/settings/interval", "GET"),
         ("/settings/allowed-emotes", "PUT"),
