@@ -153,8 +153,8 @@ impl Channel {
         let before = emote.slow.map(Mean::value);
         emote.recent.add(decays[0], value, 1.0);
         let recent = emote.recent.value();
-        let expected = if before[0] > before[1] && before[1] > 0.0 {
-            before[0] / (1.0 - ((before[0] / before[1] - 1.0) / 1.5).min(0.65))
+        let expected = if judged.is_some() && before[0] > before[1] && before[1] > 0.0 {
+            before[0] / (1.0 - ((before[0] / before[1] - 1.0) * lag(decays, windows - 1)).min(0.65))
         } else {
             before[0]
         };
@@ -208,6 +208,20 @@ impl Channel {
         }
         found
     }
+}
+
+/// Mean age of the expected rate, over how much older the trend's is, by adding up.
+fn lag(decays: [f64; 4], windows: u64) -> f64 {
+    let age = |decay: f64| {
+        let (mut weight, mut weights, mut ages) = (1.0, 0.0, 0.0);
+        for window in 0..windows.min(50_000) {
+            weights += weight;
+            ages += weight * window as f64;
+            weight *= decay;
+        }
+        ages / weights
+    };
+    age(decays[1]) / (age(decays[2]) - age(decays[1])).max(1e-9)
 }
 
 /// z of a rate that is worth `on` windows over one that is worth `off` windows.

@@ -12,9 +12,6 @@ const NOISE_MAX: f64 = 1e6;
 const CROWD_VARIANCE: f64 = 0.001;
 /// The trend may raise the expected rate by this part of the result: enough for a crowd that doubles every minute.
 const TREND_MAX: f64 = 0.65;
-/// Time constants of the expected rate and the trend, as [`pace`](super::pace) has them: 1 : 2.5.
-const TREND_BASE: f64 = 1.5;
-
 /// What is remembered of an emote. Sums are those after `at` windows since the channel's beginning.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Course {
@@ -80,7 +77,7 @@ impl Course {
         let recent = self.recent / now.recent;
         let Some(before) = before else { return Levels { recent, expected: 0.0, long: 0.0, peak: 0.0 } };
         let [level, trend, long] = [0, 1, 2].map(|index| self.slow[index] / before.slow[index]);
-        Levels { recent, expected: along_trend(level, trend), long, peak: self.peak }
+        Levels { recent, expected: along_trend(level, trend, before.age), long, peak: self.peak }
     }
 
     /// Lets the slow sums follow.
@@ -114,11 +111,11 @@ impl Course {
     }
 }
 
-/// For a rate that grows exponentially, an exponentially weighted mean of time constant τ lags by 1 + gτ. Two means
-/// show g, and with it the rate itself: exact for exponential growth, too high rather than too low for linear growth.
-fn along_trend(level: f64, trend: f64) -> f64 {
+/// For a rate that grows exponentially, a mean of mean age A lags by about 1 + gA. Two means show g, and with it the
+/// rate itself: exact for means that have settled, too high rather than too low for linear growth.
+fn along_trend(level: f64, trend: f64, age: f64) -> f64 {
     if level > trend && trend > 0.0 {
-        level / (1.0 - ((level / trend - 1.0) / TREND_BASE).min(TREND_MAX))
+        level / (1.0 - ((level / trend - 1.0) * age).min(TREND_MAX))
     } else {
         level
     }

@@ -71,6 +71,8 @@ pub(super) struct Weights {
     pub(super) slow: [f64; 3],
     /// Windows that the expected rate is worth.
     pub(super) slow_worth: f64,
+    /// Mean age of what the expected rate is made of, as a multiple of how much older the trend's is.
+    pub(super) age: f64,
 }
 
 /// Extrapolating the expected rate along its trend doubles its variance, about.
@@ -93,8 +95,17 @@ impl Weights {
             recent_worth: worth(pace.fast, fast),
             slow: [through(0), through(1), through(2)],
             slow_worth: worth(pace.slow[0], slow[0]) / EXTRAPOLATION,
+            age: {
+                let age = |index: usize| mean_age(pace.slow[index], slow[index], windows);
+                age(0) / (age(1) - age(0)).max(1e-9)
+            },
         }
     }
+}
+
+/// Σ k·dᵏ ÷ Σ dᵏ over so many windows. In a channel's first minutes all means are about as old as the channel.
+fn mean_age(factor: f64, power: f64, windows: u64) -> f64 {
+    factor / (1.0 - factor) - windows as f64 * power / (1.0 - power)
 }
 
 /// (Σ w)² ÷ Σ w² of the weights 1, d, d², … so many.
