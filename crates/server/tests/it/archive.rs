@@ -1,9 +1,10 @@
 //! The archive of windows and moments, what can be taken away from it, and reactions out of the log.
 
+mod edits;
 mod exported;
 mod filling;
 mod moment_files;
-
+mod previews;
 mod reaction_files;
 
 use std::{net::SocketAddr, path::Path};
@@ -12,7 +13,7 @@ use emostream_store::{Store, StoreOptions};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    client::Client,
+    client::{Answer, Client},
     wait_for,
     windows::{all_items, closed_windows_total},
 };
@@ -38,4 +39,26 @@ async fn burst(address: SocketAddr, emote: &str, number: usize) -> Vec<Value> {
 async fn store(data: &Path) -> Store {
     let url = format!("sqlite://{}", data.join("emostream.db").display());
     Store::open(&url, &StoreOptions::default()).await.unwrap()
+}
+
+/// What makes an admin's password known to a server and a test.
+const ADMIN: [&str; 2] = ["control.admin_username=boss", "control.admin_password=a-long-password"];
+
+/// A request of the admin, with JSON.
+async fn as_admin(
+    client: &mut Client,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Answer {
+    let credentials = json!({"username": "boss", "password": "a-long-password"});
+    let login = client.post("/v1/login", "application/json", credentials.to_string()).await.unwrap();
+    let token = login.json()["token"].as_str().unwrap_or_else(|| panic!("{login:?}")).to_owned();
+    let mut request = client.request(method, path).header("authorization", format!("Bearer {token}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.header("content-type", "application/json");
+    client.send(request.body(body.to_string().into()).unwrap()).await.unwrap()
 }
