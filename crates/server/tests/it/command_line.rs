@@ -1,5 +1,7 @@
 //! The commands besides `serve`: what they print, their exit codes, and what they say about damage.
 
+mod moments_try;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -15,7 +15,6 @@ mod full_log;
 mod harness;
 mod hostile;
 mod http;
-mod moments_try;
 mod reference;
 mod restart;
 mod scenarios;
