@@ -12,7 +12,7 @@ use emostream_protocol::{
     settings::{FullRule, MomentRule, PlainRule},
 };
 use emostream_simulator::{
-    audience::{Layout, Recording},
+    audience::{Layout, Recording, Timeline},
     check::SeenMoment,
     scenario::{Scenario, names},
 };
@@ -102,4 +102,22 @@ fn a_spool_drains_late_what_the_plain_rule_would_call_a_goal_had_it_been_on_time
     let on_time = count(&scenario, 1, 1.0, rule());
     assert!(on_time.moments.iter().any(|moment| moment.emote == "⚽"), "the same goal on time is one");
     assert_eq!(drained.total, on_time.total, "late or not, the same reactions");
+}
+
+#[test]
+fn every_scenario_has_its_moments_and_no_others_whatever_the_size_of_its_crowd() {
+    let mut failures = Vec::new();
+    for name in names() {
+        let scenario = Scenario::load(name).unwrap();
+        for (seed, scale) in [(1, 0.3), (2, 1.0), (3, 1.0), (4, 3.0)] {
+            let counted = count(&scenario, seed, scale, MomentRule::Full(FullRule::default()));
+            let expected = Timeline::new(&scenario, seed).expected(SECONDS_MAX);
+            let verdict = expected.judge(&counted.moments, 0.0);
+            if !verdict.holds() {
+                let lines = verdict.lines().join("\n  ");
+                failures.push(format!("{name}, seed {seed}, {scale} times the crowd:\n  {lines}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
