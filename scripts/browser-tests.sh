@@ -28,6 +28,9 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# The account that the tests log in with.
+export ADMIN_USERNAME=admin ADMIN_PASSWORD="browser tests $RANDOM$RANDOM"
+
 server_start "$work/out" "${CARGO_TARGET_DIR:-target}/debug/emostream" serve \
   --data-dir "$work/data" --listen 127.0.0.1:0 2>"$work/errors"
 server_wait "$work/out" 30

@@ -3,13 +3,16 @@
 import { test as base, expect, type Locator, type Page } from '@playwright/test';
 
 /** A page whose errors fail the test. */
-export const test = base.extend<{ errors: string[] }>({
+export const test = base.extend<{ errors: string[]; mayRefuse: boolean }>({
+  /** Whether the server is expected to refuse something, which the browser writes to its console. */
+  mayRefuse: [false, { option: true }],
   errors: [
-    async ({ page }, use) => {
+    async ({ page, mayRefuse }, use) => {
       const errors: string[] = [];
       page.on('pageerror', (error) => errors.push(String(error)));
       page.on('console', (message) => {
-        if (message.type() === 'error') errors.push(message.text());
+        const refusal = mayRefuse && message.text().startsWith('Failed to load resource');
+        if (message.type() === 'error' && !refusal) errors.push(message.text());
       });
       await use(errors);
       expect(errors, 'console errors').toEqual([]);

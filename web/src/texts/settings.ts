@@ -7,7 +7,7 @@ const emojis = (count: number) => `${count} ${count === 1 ? 'emoji' : 'emojis'}`
 export const settingsTexts = {
   title: 'Settings',
   version: (version: number, when: string, who: string) =>
-    `Version ${version}, saved ${when} by ${who}`,
+    `Version ${version}, saved by ${who} (${when})`,
   bySystem: 'the configuration',
   readOnly: 'You can look at these settings. Changing them needs the role broadcaster.',
   draftRestored: 'Your unsaved changes from before are back.',
@@ -149,7 +149,7 @@ export const settingsTexts = {
   conflict: {
     title: 'Somebody else saved meanwhile',
     lead: (who: string, when: string, version: number) =>
-      `${who} saved version ${version} ${when}, after you began. Nothing of yours is lost: choose for each entry which one holds.`,
+      `${who} saved version ${version} (${when}), after you began. Nothing of yours is lost: choose for each entry which one holds.`,
     field: 'Entry',
     mine: 'Yours',
     theirs: 'Theirs',

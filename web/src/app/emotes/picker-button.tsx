@@ -22,7 +22,7 @@ export function PickerButton({ words, title, isDisabled = false, ...picker }: Pi
   return (
     <DialogTrigger>
       <Button className="button" isDisabled={isDisabled}>
-        <span aria-hidden="true">＋</span> {words}
+        <span aria-hidden="true">+</span> {words}
       </Button>
       <Popover className="popover" placement="bottom start" containerPadding={10}>
         <Dialog className="picker" aria-label={title}>

@@ -35,7 +35,7 @@ const FOUND_MAX = 120;
 
 export function Picker({ chosen, pictures, toggle }: PickerProps) {
   const all = useMemo(() => everything(pictures), [pictures]);
-  const [group, setGroup] = useState(pictures.size > 0 ? OWN_GROUP : 0);
+  const [group, setGroup] = useState(0);
   const [sought, setSought] = useState('');
   const shown = useMemo(() => seek(all, sought, group), [all, sought, group]);
   const groups = [...new Set(all.map((found) => found.group))].sort((a, b) => a - b);

@@ -15,7 +15,16 @@ import type { Answer } from '../../api/http.js';
 import { settingsTexts } from '../../texts/settings.js';
 import { formatTime } from '../time.js';
 import { fieldName } from './describe.js';
-import { compare, draftOf, merged, type Draft, type Field, type Side } from './draft.js';
+import {
+  changes,
+  compare,
+  draftOf,
+  merged,
+  type Draft,
+  type Field,
+  type Merge,
+  type Side,
+} from './draft.js';
 import { Value } from './history.js';
 
 const texts = settingsTexts.conflict;
@@ -52,10 +61,6 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
   const [choice, setChoice] = useState<Partial<Record<Field, Side>>>({});
   const sideOf = (field: Field) => choice[field] ?? first(field);
   const chosen = Object.fromEntries(fields.map((field) => [field, sideOf(field)]));
-  const reasonOf = (field: Field) => {
-    if (difference.conflicts.includes(field)) return texts.both;
-    return difference.theirs.includes(field) ? texts.onlyTheirs : texts.onlyMine;
-  };
   return (
     <>
       <Heading slot="title">{texts.title}</Heading>
@@ -65,10 +70,16 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
         {fields.map((field) => (
           <li key={field} data-conflict={field}>
             <p className="conflict-field">
-              <strong>{fieldName(field)}</strong> <span className="hint">{reasonOf(field)}</span>
+              <strong>{fieldName(field)}</strong>{' '}
+              <span className="hint">{reasonOf(difference, field)}</span>
             </p>
             <p className="hint">
-              {texts.before}: <Value draft={base} field={field} />
+              {texts.before}:{' '}
+              <Value
+                draft={base}
+                field={field}
+                other={changes(base, mine).includes(field) ? mine : their}
+              />
             </p>
             <RadioGroup
               className="sides"
@@ -78,11 +89,11 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
             >
               <Radio value="mine" className="side">
                 <span className="side-name">{texts.mine}</span>
-                <Value draft={mine} field={field} />
+                <Value draft={mine} field={field} other={their} />
               </Radio>
               <Radio value="theirs" className="side">
                 <span className="side-name">{texts.theirs}</span>
-                <Value draft={their} field={field} />
+                <Value draft={their} field={field} other={mine} />
               </Radio>
             </RadioGroup>
           </li>
@@ -108,4 +119,9 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
       </div>
     </>
   );
+}
+
+function reasonOf({ conflicts, theirs }: Merge, field: Field): string {
+  if (conflicts.includes(field)) return texts.both;
+  return theirs.includes(field) ? texts.onlyTheirs : texts.onlyMine;
 }

@@ -9,13 +9,13 @@ export function fieldName(field: Field): string {
   return settingsTexts.fields[field];
 }
 
-/** A field's value, short enough for a table. */
-export function describe(draft: Draft, field: Field): string {
+/** A field's value, short enough for a table; of the full rule, what sets it apart from another one. */
+export function describe(draft: Draft, field: Field, other?: Draft): string {
   switch (field) {
     case 'kind':
       return settingsTexts.rule[draft.kind];
     case 'full':
-      return describeFull(draft.full);
+      return describeFull(draft.full, other?.full);
     case 'threshold':
       return formatThreshold(draft.threshold);
     case 'interval':
@@ -45,11 +45,15 @@ function describeEmotes(emotes: string[] | null): string {
   return emotes.length === 0 ? appTexts.noEmote : emotes.join(' ');
 }
 
-function describeFull({ preset, ...numbers }: Draft['full']): string {
+/** The preset says it all, unless numbers were changed by hand: then those that differ are named. */
+function describeFull(full: Draft['full'], other: Draft['full'] | undefined): string {
+  const { preset } = full;
   const name = preset ? settingsTexts.rule.presets[preset][0] : settingsTexts.customised;
-  const shown = NUMBERS.filter((number) => numbers[number] !== undefined).map((number) => {
+  if (!other || other.preset !== preset) return name;
+  const shown = NUMBERS.filter((number) => full[number] !== other[number]).map((number) => {
     const [label] = settingsTexts.rule.numbers[number];
-    return `${label}: ${numbers[number]!.toLocaleString('en')}`;
+    const value = full[number]?.toLocaleString('en') ?? settingsTexts.rule.asPreset;
+    return `${label}: ${value}`;
   });
   return shown.length === 0 ? name : `${name} (${shown.join('; ')})`;
 }

@@ -8,7 +8,7 @@ import { settingsTexts } from '../../texts/settings.js';
 import { Failed, Loading } from '../status.js';
 import { formatTime } from '../time.js';
 import { describe, fieldName, spoken } from './describe.js';
-import { changes, draftOf, type Draft } from './draft.js';
+import { changes, draftOf, type Draft, type Field } from './draft.js';
 import { Section, useForm } from './form.js';
 
 const texts = settingsTexts.history;
@@ -106,17 +106,24 @@ function Changes(props: { before: Draft | undefined; after: Draft; version: numb
     <ul className="history-what">
       {fields.map((field) => (
         <li key={field}>
-          {fieldName(field)}: <Value draft={after} field={field} />
+          {fieldName(field)}: <Value draft={after} field={field} other={before} />
         </li>
       ))}
     </ul>
   );
 }
 
+interface ValueProps {
+  draft: Draft;
+  field: Field;
+  /** What it is set apart from. */
+  other?: Draft | undefined;
+}
+
 /** A value for eyes, with names for ears where it is made of emoji. */
-export function Value({ draft, field }: { draft: Draft; field: Parameters<typeof describe>[1] }) {
+export function Value({ draft, field, other }: ValueProps) {
   const names = spoken(draft, field);
-  if (names === undefined) return <span className="value">{describe(draft, field)}</span>;
+  if (names === undefined) return <span className="value">{describe(draft, field, other)}</span>;
   return (
     <span className="value">
       <span className="visually-hidden">{names}</span>
