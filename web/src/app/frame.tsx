@@ -1,6 +1,6 @@
 // What all pages of the app have in common: links of the masthead without a new document, title, heading with the focus.
 
-import { Outlet, useLocation, useRouter } from '@tanstack/react-router';
+import { Outlet, useRouter } from '@tanstack/react-router';
 import { useEffect, useRef, type ReactNode } from 'react';
 import { appTexts } from '../texts/app.js';
 import { APP_PATHS } from './go.js';
@@ -38,14 +38,15 @@ interface PageProps {
 /** A page with its heading, which takes the focus when one comes from another page, so that it is read aloud. */
 export function Page({ title, aside, narrow = false, children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
-  const { pathname } = useLocation();
   useEffect(() => {
     document.title = appTexts.title(title);
   }, [title]);
+  // Once: the page before still stands while this one is being loaded.
   useEffect(() => {
+    const { pathname } = location;
     if (arrivedFrom !== undefined && arrivedFrom !== pathname) heading.current?.focus();
     arrivedFrom = pathname;
-  }, [pathname]);
+  }, []);
   return (
     <main className={narrow ? 'page page-narrow' : 'page'}>
       <div className="page-head">
