@@ -16,6 +16,7 @@ mod export;
 mod log;
 mod moments;
 mod serve;
+mod user;
 
 /// Clean stop.
 const EXIT_OK: u8 = 0;
@@ -38,6 +39,7 @@ Examples:
   emostream simulate match                           a crowd for it
   emostream serve --preset emote-bursts              with the ports and defaults of system A
   emostream serve --set log.durability=os --listen 0.0.0.0:80
+  emostream user add ada --role broadcaster          somebody who may change settings; the password is asked for
   emostream log cat --topic emote-output             windows, moments and settings as JSON lines
   emostream export moments --channel main --format youtube --recording-started-at 2026-04-06T19:00:00Z
   emostream moments try --input counts.csv --rule hard
@@ -57,13 +59,15 @@ enum Command {
     Export(export::ExportArgs),
     /// Try moment rules without a server.
     Moments(moments::MomentsArgs),
+    /// Make, change, list and remove accounts, also while a server runs.
+    User(user::UserArgs),
     /// Play an audience against a server.
     Simulate(Box<emostream_simulator::SimulateArgs>),
 }
 
 /// Where configuration comes from. Later wins: preset, file, environment (the source systems' variables, then
 /// EMOSTREAM__SECTION__KEY; both also from a file .env here), flags in this order.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 struct ConfigArgs {
     /// TOML file with configuration.
     #[arg(long, value_name = "FILE", env = "EMOSTREAM_CONFIG")]
@@ -125,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Log(args) => log::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Moments(args) => moments::run(&args),
+        Command::User(args) => user::run(&args),
         Command::Simulate(args) => simulate(*args),
     };
     let code = result.unwrap_or_else(|error| {

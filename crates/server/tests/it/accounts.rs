@@ -1,5 +1,6 @@
 //! Accounts: logging in, what a token may do, and what becomes of it when the account changes.
 
+mod command;
 mod logins;
 mod matrix;
 mod users;
