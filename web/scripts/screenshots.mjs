@@ -1,4 +1,5 @@
-// Takes the pictures kept in docs/screenshots from the server at EMOSTREAM_URL, which should have an audience.
+// Takes the pictures kept in docs/screenshots from the server at EMOSTREAM_URL, which should have an audience and the
+// account ADMIN_USERNAME with ADMIN_PASSWORD.
 
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -18,6 +19,27 @@ const SHOTS = [
   { name: 'phone', viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
 ];
 
+/** Pages of the app, after the live ones: by then there is something to see. */
+const PAGES = [
+  { name: 'login', path: '/login', viewport: { width: 1440, height: 900 } },
+  { name: 'settings', path: '/settings', viewport: { width: 1440, height: 900 }, loggedIn: true },
+  {
+    name: 'settings-phone',
+    path: '/settings',
+    viewport: { width: 390, height: 844 },
+    loggedIn: true,
+  },
+  { name: 'moments', path: '/moments', viewport: { width: 1440, height: 900 }, loggedIn: true },
+];
+
+async function logIn(page) {
+  await page.goto(`${url}/login?return=/about`);
+  await page.getByLabel('User name').fill(process.env.ADMIN_USERNAME ?? 'admin');
+  await page.getByLabel('Password', { exact: true }).fill(process.env.ADMIN_PASSWORD ?? '');
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.waitForURL('**/about');
+}
+
 await mkdir(folder, { recursive: true });
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -29,6 +51,15 @@ try {
     await page.goto(url);
     await page.locator('[data-testid=connection][data-state=live]').waitFor();
     await page.waitForTimeout(WARM_UP_MS);
+    await page.screenshot({ path: path.join(folder, `${name}.png`) });
+    await page.close();
+  }
+  for (const { name, path: address, loggedIn, ...screen } of PAGES) {
+    const page = await browser.newPage({ ...screen, colorScheme });
+    if (loggedIn) await logIn(page);
+    await page.goto(url + address);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.waitForLoadState('networkidle');
     await page.screenshot({ path: path.join(folder, `${name}.png`) });
     await page.close();
   }

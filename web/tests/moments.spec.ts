@@ -1,5 +1,6 @@
 // The archive of moments: found, renamed, hidden, taken away.
 
+import { readFile } from 'node:fs/promises';
 import type { APIRequestContext } from '@playwright/test';
 import { logIn, resetSettings, tokenOf } from './account.js';
 import { expect, test } from './page.js';
@@ -32,6 +33,13 @@ async function makeMoment(request: APIRequestContext): Promise<void> {
       { timeout: 20_000, intervals: [2_500] },
     )
     .toBeGreaterThan(before);
+}
+
+/** The browser's time of day an hour ago, as its field for times takes it. */
+function hourAgo(): string {
+  const now = new Date();
+  const local = now.getTime() - now.getTimezoneOffset() * 60_000 - 3_600_000;
+  return new Date(local).toISOString().slice(0, 19);
 }
 
 test('a moment is renamed, noted, hidden and shown again', async ({ page, request, browser }) => {
@@ -72,13 +80,19 @@ test('every format is downloaded, shifted as asked', async ({ page, request }) =
   await page.getByLabel('Shift by').fill('x');
   await expect(page.getByText('Enter seconds, or minutes and seconds')).toBeVisible();
   await page.getByLabel('Shift by').fill('1:30');
+  // Nothing says yet when the recording began: chapters have no place on it.
+  const chapters = page.getByRole('link', { name: 'Download as YouTube chapters' });
+  await expect(chapters).toHaveAttribute('aria-disabled', 'true');
+  await page.getByLabel('Recording began').fill(hourAgo());
   for (const name of ['YouTube chapters', 'WebVTT', 'EDL', 'CSV', 'JSON', 'FFmetadata']) {
     const link = page.getByRole('link', { name: `Download as ${name}` });
     await expect(link).toHaveAttribute('href', /offset_ms=90000/);
-    const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
-    expect(await download.failure(), name).toBeNull();
     const answer = await request.get((await link.getAttribute('href'))!);
     expect(answer.status(), name).toBe(200);
     expect((await answer.body()).length, name).toBeGreaterThan(10);
+    const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+    expect(download.suggestedFilename(), name).toMatch(/^main-moments\./);
+    const saved = await download.path().then((path) => readFile(path));
+    expect(saved.equals(await answer.body()), name).toBe(true);
   }
 });

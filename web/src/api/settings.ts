@@ -67,6 +67,10 @@ export async function deleteEmote(channel: string, name: string): Promise<void> 
   await ask(path(channel, `emotes/${encodeURIComponent(name)}`), { method: 'DELETE' });
 }
 
+export async function readChannel(channel: string): Promise<Channel> {
+  return (await ask<Channel>(`/v1/channels/${encodeURIComponent(channel)}`)).body;
+}
+
 export async function readChannels(): Promise<Channel[]> {
   return (await ask<PageOf<Channel>>('/v1/channels?limit=100')).body.items;
 }

@@ -28,6 +28,8 @@ export const momentsTexts = {
     title: 'Take them away',
     lead: 'Files for editors and players, of the time chosen above. Hidden moments are left out.',
     began: 'Recording began',
+    beganNeeded:
+      'The channel has no time on record for this. Enter it for all files but the table and the data.',
     beganHint: 'Your time of day. Without it, the time that the channel has on record.',
     offset: 'Shift by',
     offsetHint: 'Such as 1:30, -12 or 0.5 seconds; later is positive.',

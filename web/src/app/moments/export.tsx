@@ -1,10 +1,14 @@
 // Files of the moments for editors and players, shifted to where the recording begins.
 
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { exportAddress, FORMATS, parseOffset } from '../../api/moments.js';
+import { exportAddress, FORMATS, parseOffset, type Format } from '../../api/moments.js';
+import { readChannel } from '../../api/settings.js';
 import { momentsTexts } from '../../texts/moments.js';
 
 const texts = momentsTexts.export;
+/** Formats that name times of day where there is no place on a recording. */
+const WITHOUT_RECORDING: Format[] = ['csv', 'json'];
 const RATES = ['23.976', '24', '25', '29.97', '30', '50', '59.94', '60'];
 
 export function ExportSection({
@@ -17,6 +21,8 @@ export function ExportSection({
   const [began, setBegan] = useState('');
   const [offset, setOffset] = useState('');
   const [fps, setFps] = useState('25');
+  const facts = useQuery({ queryKey: ['channel', channel], queryFn: () => readChannel(channel) });
+  const needsBegin = began === '' && facts.data?.recording_started_at === null;
   const offsetMs = parseOffset(offset);
   const startedAt = began === '' ? undefined : new Date(began).toISOString();
   const choice = { fromMs, offsetMs: offsetMs ?? 0, recordingStartedAt: startedAt, fps };
@@ -36,7 +42,7 @@ export function ExportSection({
             aria-describedby="began-hint"
           />
           <p className="hint" id="began-hint">
-            {texts.beganHint}
+            {needsBegin ? texts.beganNeeded : texts.beganHint}
           </p>
         </div>
         <div className="field">
@@ -69,12 +75,14 @@ export function ExportSection({
       <ul className="downloads">
         {FORMATS.map((format) => {
           const [name, what] = texts.formats[format] ?? [format, ''];
+          const may = offsetMs !== undefined && (!needsBegin || WITHOUT_RECORDING.includes(format));
           return (
             <li key={format}>
               <a
                 className="button"
-                href={offsetMs === undefined ? undefined : exportAddress(channel, format, choice)}
-                aria-disabled={offsetMs === undefined}
+                href={may ? exportAddress(channel, format, choice) : undefined}
+                role="link"
+                aria-disabled={!may}
                 aria-label={texts.download(name)}
                 download
               >
