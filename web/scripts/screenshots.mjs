@@ -37,7 +37,7 @@ async function logIn(page) {
   await page.getByLabel('User name').fill(process.env.ADMIN_USERNAME ?? 'admin');
   await page.getByLabel('Password', { exact: true }).fill(process.env.ADMIN_PASSWORD ?? '');
   await page.getByRole('button', { name: 'Log in' }).click();
-  await page.waitForURL('**/about');
+  await page.waitForURL(`${url}/about`);
 }
 
 await mkdir(folder, { recursive: true });
