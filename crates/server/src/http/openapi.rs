@@ -17,6 +17,8 @@ use super::{
     routes::{Access, ROUTES, Route},
 };
 
+pub mod explorer;
+
 /// Name of the one security scheme.
 const LOGIN: &str = "login";
 

@@ -6,7 +6,13 @@ use utoipa::PartialSchema;
 use super::{Access, Document, Method, Route, plain_document};
 use crate::{
     compat::bridge,
-    http::{health, openapi, page, problem::ErrorType, site},
+    http::{
+        health,
+        openapi::{self, explorer},
+        page,
+        problem::ErrorType,
+        site,
+    },
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -98,6 +104,29 @@ pub(super) const ROUTES: &[Route] = &[
         errors: &[],
         document: plain_document("This document", "application/json", None),
         handler: || get(openapi::document),
+    },
+    Route {
+        method: Method::Get,
+        path: "/docs",
+        access: Access::Anyone,
+        errors: &[],
+        document: Document {
+            status: 308,
+            ..plain_document("To the interactive documentation of these routes", "text/html", None)
+        },
+        handler: || get(explorer::start),
+    },
+    Route {
+        method: Method::Get,
+        path: "/docs/{file}",
+        access: Access::Anyone,
+        errors: &[ErrorType::NotFound, ErrorType::Internal],
+        document: plain_document(
+            "Interactive documentation of these routes, and its files",
+            "text/html",
+            None,
+        ),
+        handler: || get(explorer::file),
     },
     Route {
         method: Method::Get,

@@ -231,3 +231,28 @@ async fn the_site_is_what_was_configured() {
     });
     assert_eq!(site, expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_routes_can_be_tried_on_a_page_whose_files_all_come_from_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let to = get(server.address, "/docs").await.unwrap();
+    assert_eq!((to.status, to.header("location")), (308, Some("/docs/index.html")));
+    let page = get(server.address, "/docs/index.html").await.unwrap();
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html")), "{page:?}");
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'self'"));
+    let text = String::from_utf8(page.body.to_vec()).unwrap();
+    let files: Vec<_> = text
+        .split(['"', '\''])
+        .filter(|part| [".js", ".css", ".png"].iter().any(|ending| part.ends_with(ending)))
+        .collect();
+    assert!(files.len() >= 3, "{text}");
+    for file in files {
+        assert!(!file.contains("//"), "{file} comes from elsewhere");
+        let name = file.trim_start_matches("./");
+        assert_eq!(get(server.address, &format!("/docs/{name}")).await.unwrap().status, 200, "{file}");
+    }
+    let script = get(server.address, "/docs/swagger-initializer.js").await.unwrap();
+    assert!(String::from_utf8_lossy(&script.body).contains("/openapi.json"));
+    assert_eq!(get(server.address, "/docs/none").await.unwrap().status, 404);
+}
