@@ -23,7 +23,7 @@ pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
 pub use preset::Preset;
 pub use site::{ContactConfig, SiteConfig};
-pub use store::StoreConfig;
+pub use store::{StoreConfig, StoreUrl};
 
 /// A part of the reaction's path that a node can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
