@@ -8,6 +8,8 @@ use emostream::{
     telemetry::{Labelled, Metrics},
 };
 
+mod configuration;
+
 const GENERATED: &str = "<!-- Generated from the code: EMOSTREAM_UPDATE=1 cargo test -p emostream-server --test it reference -->\n\n";
 
 fn check(name: &str, content: &str) {
@@ -95,9 +97,9 @@ fn metrics() {
 
 #[test]
 fn configuration() {
-    let defaults = toml::to_string_pretty(&Config::default()).unwrap();
     let page = format!(
-        "{GENERATED}# Configuration\n\nEvery key with its default. What each means stands beside it in `crates/server/src/config/`.\n\n```toml\n{defaults}```\n"
+        "{GENERATED}# Configuration\n\nEvery key with its default; a dash where there is none. As environment variable `log.durability` is\n`EMOSTREAM__LOG__DURABILITY`. Bytes and milliseconds are whole numbers.\n{}",
+        configuration::tables(&Config::default())
     );
     check("configuration.md", &page);
 }
