@@ -70,7 +70,7 @@ trap write_report EXIT
 
 scripts/setup.sh --tests
 step_shown 'page' scripts/web.sh
-for package in protocol log moments simulator server; do
+for package in protocol log moments store simulator server; do
   step_shown "$package" cargo test --profile quick --locked -p "emostream-$package" -- --show-output --include-ignored
 done
 steps_summary
