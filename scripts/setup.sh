@@ -75,6 +75,8 @@ if [ "$want_tests" = yes ]; then
   has_browser || packages+=(chromium)
   has_emoji_font || packages+=(fonts-noto-color-emoji)
   command -v strace >/dev/null || packages+=(strace)
+  # A PostgreSQL of the tests' own; the one that the package would start by itself is not needed.
+  command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
   # Clients of the source systems, in the languages that their users write them in.
   command -v curl >/dev/null || packages+=(curl)
   has_python_clients || packages+=(python3 python3-requests python3-websocket)

@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 steps_name=soak
 . scripts/steps.sh
+. scripts/postgres.sh
 
 export EMOSTREAM_SEEDS=${EMOSTREAM_SEEDS:-5000}
 export EMOSTREAM_CRASHES=${EMOSTREAM_CRASHES:-50}
@@ -66,10 +67,11 @@ write_report() {
 commit=$(commit_line)
 date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 rm -f "$steps_dir"/*.log
-trap write_report EXIT
+trap 'write_report; postgres_stop' EXIT
 
 scripts/setup.sh --tests
 step_shown 'page' scripts/web.sh
+postgres_start
 for package in protocol log moments store simulator server; do
   step_shown "$package" cargo test --profile quick --locked -p "emostream-$package" -- --show-output --include-ignored
 done

@@ -4,10 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
+. scripts/postgres.sh
 
 scripts/setup.sh --tests
 . scripts/static-steps.sh
 step_shown 'browser tests' scripts/browser-tests.sh
+# For the tests of the store, which run on both of its databases.
+trap postgres_stop EXIT
+postgres_start
 # Last, so that cargo's own result lines are at the end of the output.
 step_shown 'all tests' cargo test --workspace --locked
 steps_summary
