@@ -7,6 +7,6 @@ fn main() {
     println!("cargo::rerun-if-changed=../../web/dist");
     assert!(
         index.exists(),
-        "the page is not built: run `make web` once (it needs Node), or `make run`, which does all"
+        "the page is not built: run `scripts/web.sh` once (it needs Node), or `make run`, which does all"
     );
 }

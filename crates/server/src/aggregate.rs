@@ -64,6 +64,7 @@ pub struct Handles {
 
 /// Starts counting. Returns once the snapshot is loaded; the replay goes on in the background.
 pub fn start(components: Components, tasks: &Tasks) -> anyhow::Result<Handles> {
+    components.pressure.set_counting_behind(true);
     let stop = CancellationToken::new();
     let ended = CancellationToken::new();
     let (items, received) = std::sync::mpsc::sync_channel(output::ITEMS_MAX);

@@ -108,6 +108,7 @@ impl Runner {
             if read > 0 {
                 continue;
             }
+            self.components.pressure.set_counting_behind(false);
             if stopping {
                 return self.snapshot();
             }

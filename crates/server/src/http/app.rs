@@ -24,6 +24,7 @@ use crate::{
     control::Control,
     edge::Edge,
     intake::Intake,
+    pressure::Pressure,
     tasks::Tasks,
     telemetry::Metrics,
 };
@@ -86,6 +87,8 @@ pub struct Parts {
     pub bridge: Option<Arc<Bridge>>,
     /// Control, if it runs here.
     pub control: Option<Arc<Control>>,
+    /// How counting is.
+    pub pressure: Arc<Pressure>,
     /// The node's metrics.
     pub metrics: Arc<Metrics>,
     /// The clock.

@@ -63,6 +63,9 @@ pub fn readiness(app: &App) -> Readiness {
     if app.edge.as_ref().is_some_and(|edge| !edge.hub.is_caught_up()) {
         waiting_for.push("edge: recent windows are being loaded");
     }
+    if app.pressure.is_counting_behind() {
+        waiting_for.push("aggregate: the log is being counted");
+    }
     Readiness { ready: waiting_for.is_empty(), waiting_for }
 }
 

@@ -182,6 +182,7 @@ impl Shared {
             edge,
             bridge,
             control,
+            pressure: self.pressure,
             metrics: self.metrics,
             clock: self.clock,
             tasks: self.tasks,

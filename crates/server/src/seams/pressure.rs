@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub struct Pressure {
     remembered_ids: AtomicU64,
     log_full: AtomicBool,
+    counting_behind: AtomicBool,
 }
 
 impl Pressure {
@@ -19,6 +20,16 @@ impl Pressure {
     /// How many ids are remembered.
     pub fn remembered_ids(&self) -> u64 {
         self.remembered_ids.load(Ordering::Relaxed)
+    }
+
+    /// Publishes whether counting has yet to reach what was in the log at its start.
+    pub fn set_counting_behind(&self, behind: bool) {
+        self.counting_behind.store(behind, Ordering::Release);
+    }
+
+    /// Whether counting has yet to reach what was in the log at its start; false where it does not run.
+    pub fn is_counting_behind(&self) -> bool {
+        self.counting_behind.load(Ordering::Acquire)
     }
 
     /// Publishes whether the log refused the newest reactions for being full.

@@ -136,6 +136,28 @@ async fn a_record_of_a_newer_release_ends_counting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counting_is_behind_until_it_has_read_what_was_in_the_log() {
+    let rig = Rig::new(1, None);
+    let running = rig.open();
+    running.append(0, running.batch(3)).await.unwrap();
+    running.append(0, Bytes::from_static(&[2, 2])).await.unwrap();
+    running.stop().await;
+    // It cannot get past the record of a newer release.
+    let running = rig.start();
+    running.tasks.failed().await;
+    assert!(running.components.pressure.is_counting_behind());
+    running.log.close().unwrap();
+
+    let rig = Rig::new(1, None);
+    let running = rig.open();
+    running.append(0, running.batch(3)).await.unwrap();
+    running.stop().await;
+    let running = rig.start();
+    wait_for("counting", || !running.components.pressure.is_counting_behind()).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_rows_than_the_log_lets_wait_are_written_in_shares() {
     let rig = Rig::new(1, None);
     let running = rig.open();
