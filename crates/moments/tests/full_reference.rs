@@ -33,6 +33,7 @@ struct Emote {
     samples: f64,
     peak: f64,
     moment: Option<i64>,
+    uproar: Option<i64>,
 }
 
 /// One channel under the full rule.
@@ -41,6 +42,7 @@ pub(crate) struct Channel {
     lengths: (u32, u32),
     windows: u64,
     next: i64,
+    seen: u64,
     moment: Option<i64>,
     emotes: BTreeMap<String, Emote>,
 }
@@ -79,6 +81,7 @@ impl Channel {
         for (name, (count, users)) in counts {
             self.emotes.entry(name.clone()).or_insert_with(|| fresh(self.windows - 1, decays));
             let value = *count.min(users) as f64;
+            self.seen = (self.seen + count.min(users)).min(20);
             if let Some(z) =
                 self.step(name, value, Some((*users, rule, allowed(name))), start, (slow, window, decays))
             {
@@ -122,7 +125,10 @@ impl Channel {
             }
         }
         self.lengths = (rule.fast_ms, rule.slow_ms);
-        if self.windows == 0 || (start - self.next) / length + 1 > (long / length as f64) as i64 {
+        if self.windows > 0 && (start - self.next) / length + 1 > (long / length as f64) as i64 {
+            self.seen = 0;
+        }
+        if self.windows == 0 || self.seen < 20 {
             self.windows = 0;
             self.emotes.retain(|_, emote| cools(rule, emote, start));
             self.emotes
@@ -158,6 +164,7 @@ impl Channel {
         } else {
             before[0]
         };
+        let uproar = emote.uproar.is_some_and(|uproar| ((start - uproar) as f64) < 7.5 * slow);
         let mut found = None;
         if let Some((users, rule, allowed)) = judged {
             let cooling = cools(rule, emote, start);
@@ -168,8 +175,7 @@ impl Channel {
                 let warm = windows as f64 <= (slow / window / 2.0).max(3.0);
                 let (on, off) = (worth(decays[0], windows), worth(decays[1], windows - 1) / 2.0);
                 let base = expected.max(before[2]);
-                let again = emote.moment.is_some_and(|moment| ((start - moment) as f64) < 5.0 * slow);
-                let part = if again { 1.0 / 3.0 } else { 0.85 };
+                let part = if uproar { 1.0 / 3.0 } else { 0.85 };
                 let sudden =
                     (1.0 + (rule.factor - 1.0) * part) * (1.0 + slow / window / (2.0 * windows as f64));
                 let gates = emote.recent.sum >= f64::from(rule.floor)
@@ -203,6 +209,9 @@ impl Channel {
         }
         emote.peak *= decays[1];
         if found.is_some() {
+            if !uproar {
+                emote.uproar = Some(start);
+            }
             emote.moment = Some(start);
             emote.peak = recent;
         }

@@ -24,8 +24,11 @@ pub const EMOTES_MAX: usize = 1_024;
 const SUDDEN_PART: f64 = 0.85;
 /// The same for an emote that has just had a moment: a crowd in uproar that gets louder than it was then.
 const SUDDEN_PART_AGAIN: f64 = 1.0 / 3.0;
-/// So many slow time constants after a moment the uproar lasts.
-const UPROAR: f64 = 5.0;
+/// So many slow time constants after the moment that began it an uproar lasts; further ones do not prolong it, else a
+/// single one in a steep ramp would make a chain of them.
+const UPROAR: f64 = 7.5;
+/// Reactions after which a channel begins: an audience that comes in all at once is no moment.
+const BEGINNING: u64 = 20;
 /// Part of the slow time constant in which nothing is judged, from a channel's beginning on: there is no baseline yet.
 const WARM_UP: f64 = 0.5;
 /// So many slow time constants after a moment, the emote's noise is not learnt: a burst is no noise.
@@ -44,6 +47,8 @@ pub struct FullState {
     windows: u64,
     /// Start of the newest judged window.
     start_ms: i64,
+    /// Reactions judged so far, up to [`BEGINNING`]; as long as it is less, every window begins the channel anew.
+    seen: u64,
     /// Start of the window of the channel's newest moment.
     moment_ms: Option<i64>,
     emotes: BTreeMap<EmoteId, Course>,
@@ -73,6 +78,14 @@ struct Instant {
     warming_up: Option<u64>,
 }
 
+impl Instant {
+    /// Whether a window that began then is less than so many slow time constants ago.
+    fn is_within(&self, slow_times: f64, start_ms: Option<i64>) -> bool {
+        let long_ms = slow_times * self.pace.slow_windows * f64::from(self.pace.lengths.window_ms);
+        start_ms.is_some_and(|start_ms| ((self.start_ms - start_ms) as f64) < long_ms)
+    }
+}
+
 impl Judged {
     /// What counts: every user once, so that a flood by few is a few.
     fn value(&self) -> u64 {
@@ -92,6 +105,8 @@ impl FullState {
         emotes: &Emotes,
     ) -> Vec<Found> {
         let instant = self.advance(rule, window);
+        let values = judged.iter().map(Judged::value);
+        self.seen = values.fold(self.seen, u64::saturating_add).min(BEGINNING);
         let mut found = Vec::new();
         for judged in judged.iter().filter(|judged| judged.count > 0) {
             let course = self.emotes.entry(judged.emote).or_insert_with(|| Course::new(instant.windows - 1));
@@ -118,7 +133,10 @@ impl FullState {
         let window_ms = (window.1 - window.0).clamp(1, i64::from(u32::MAX));
         let pace = self.keep_pace(Lengths::of(rule, window_ms as u32));
         let passed = ((window.0 - self.start_ms) / window_ms).max(1) as u64;
-        if self.windows == 0 || passed >= pace.restart_windows() {
+        if self.windows > 0 && passed >= pace.restart_windows() {
+            self.seen = 0;
+        }
+        if self.windows == 0 || self.seen < BEGINNING {
             self.begin_anew(rule, window.0);
             self.windows = 1;
         } else {
@@ -213,10 +231,9 @@ impl Course {
         self.moment_ms.is_some_and(|moment_ms| start_ms - moment_ms < i64::from(rule.cooldown_ms))
     }
 
-    /// Whether its newest moment is less than so many slow time constants ago.
-    fn is_within(&self, instant: &Instant, slow_times: f64) -> bool {
-        let long_ms = slow_times * instant.pace.slow_windows * f64::from(instant.pace.lengths.window_ms);
-        self.moment_ms.is_some_and(|moment_ms| ((instant.start_ms - moment_ms) as f64) < long_ms)
+    /// Whether an uproar is on.
+    fn is_in_uproar(&self, instant: &Instant) -> bool {
+        instant.is_within(UPROAR, self.uproar_ms)
     }
 
     /// Takes the next window; the z of a moment.
@@ -235,13 +252,16 @@ impl Course {
                 z = Some(chance.significance(levels.recent, expected, self.noise))
                     .filter(|z| *z >= rule.significance);
             }
-            if !self.is_within(instant, LEARNING_PAUSE) {
+            if !instant.is_within(LEARNING_PAUSE, self.moment_ms) {
                 let step = (2.0 / instant.pace.slow_windows).min(0.5);
                 self.learn(&levels, &chance, instant.warming_up, step);
             }
         }
         self.finish(&instant.pace);
         if z.is_some() {
+            if !self.is_in_uproar(instant) {
+                self.uproar_ms = Some(instant.start_ms);
+            }
             self.moment_ms = Some(instant.start_ms);
             self.peak = levels.recent;
         }
@@ -250,8 +270,7 @@ impl Course {
 
     /// All gates but significance: enough of it, more than usual, suddenly, by enough users.
     fn stands_out(&self, rule: &FullRule, instant: &Instant, levels: &Levels, judged: &Judged) -> bool {
-        let again = self.is_within(instant, UPROAR);
-        let part = if again { SUDDEN_PART_AGAIN } else { SUDDEN_PART };
+        let part = if self.is_in_uproar(instant) { SUDDEN_PART_AGAIN } else { SUDDEN_PART };
         // While an audience still comes in, there is no trend to tell its growth by: ask for more.
         let young = 1.0 + instant.pace.slow_windows / (2.0 * instant.windows as f64);
         let sudden = (1.0 + (rule.factor - 1.0) * part) * young;

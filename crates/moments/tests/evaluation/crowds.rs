@@ -47,6 +47,16 @@ fn quiet(kind: u64, seed: u64) -> Series {
             let (period, phase) = (chance.between(1_800.0, 5_400.0), chance.between(0.0, 6.0));
             rates(|s| base * (1.0 + 0.6 * (std::f64::consts::TAU * s / period + phase).sin()))
         }
+        7 => {
+            // The audience waits, or a few test their phones, and then all are there within seconds.
+            let (before, within) = ([0.0, 0.01][chance.0.below(2) as usize], chance.scale(1.0, 60.0));
+            rates(|s| if s < begin { before } else { base * ((s - begin) / within).min(1.0) })
+        }
+        8 => {
+            // Nobody knows the users, and three of them never stop.
+            let rate = chance.scale(3.0, 150.0);
+            rates(|_| base.min(20.0) + rate)
+        }
         _ => return spammers(&mut chance),
     };
     calm(&mut chance).counts(&shape, WINDOW_S, &mut chance)
@@ -80,6 +90,8 @@ fn nothing_is_found_where_nothing_happens() {
         "filling up",
         "breaks",
         "tide",
+        "all at once",
+        "steady spam, only counted",
         "three spammers",
     ];
     let mut wrong = Vec::new();

@@ -29,6 +29,8 @@ pub(super) struct Course {
     pub(super) peak: f64,
     /// Start of the window of its newest moment, or of the one that it belonged to.
     pub(super) moment_ms: Option<i64>,
+    /// Start of the window of the moment that its newest uproar began with.
+    pub(super) uproar_ms: Option<i64>,
 }
 
 /// An emote's levels in a window, all in judged reactions per window.

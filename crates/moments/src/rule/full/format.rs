@@ -7,7 +7,7 @@ use emostream_protocol::{
 };
 
 use super::{
-    EMOTES_MAX, FullState,
+    BEGINNING, EMOTES_MAX, FullState,
     course::Course,
     pace::{Lengths, Pace},
 };
@@ -30,6 +30,7 @@ impl FullState {
         }
         writer.varint(self.windows);
         writer.zigzag(self.start_ms);
+        writer.varint(self.seen);
         write_moment(writer, self.moment_ms);
         let known: Vec<_> = self.emotes.iter().collect();
         writer.len(known.len());
@@ -42,6 +43,7 @@ impl FullState {
                 writer.f64(*number);
             }
             write_moment(writer, course.moment_ms);
+            write_moment(writer, course.uproar_ms);
         }
     }
 
@@ -52,7 +54,8 @@ impl FullState {
         let lengths = Lengths { fast_ms: length()?, slow_ms: length()?, window_ms: length()? };
         let windows = bounded(reader, WINDOWS_MAX, "windows")?;
         let start_ms = instant(reader.zigzag()?)?;
-        let mut state = Self { windows, start_ms, moment_ms: read_moment(reader)?, ..Self::default() };
+        let seen = bounded(reader, BEGINNING, "seen")?;
+        let mut state = Self { windows, start_ms, seen, moment_ms: read_moment(reader)?, ..Self::default() };
         if lengths != Lengths::default() {
             if lengths.fast_ms == 0 || lengths.slow_ms == 0 || lengths.window_ms == 0 {
                 return Err(DecodeError::Field("length"));
@@ -71,6 +74,7 @@ impl FullState {
                 peak: sum(reader)?,
                 slow: [sum(reader)?, sum(reader)?, sum(reader)?],
                 moment_ms: read_moment(reader)?,
+                uproar_ms: read_moment(reader)?,
             };
             if state.emotes.insert(emote, course).is_some() {
                 return Err(DecodeError::Field("emote"));
