@@ -11,10 +11,10 @@ use emostream_protocol::{
     palette::{FEATURED_BY_DEFAULT, Palette},
     record::{BatchBuilder, decode},
 };
-use rustix::time::{ClockId, clock_gettime};
 
 use super::Bench;
 use crate::{
+    measure::processor::thread_s,
     report::{Figure, Row, Series},
     say,
 };
@@ -102,25 +102,19 @@ fn measure(rows: u64) -> Result<Spent> {
         let chunk: Vec<_> =
             (first..batches.min(first + CHUNK)).map(|n| input.batch(n)).collect::<Result<_>>()?;
         let records: Vec<_> = chunk.iter().map(|batch| input.encode(batch)).collect::<Result<_>>()?;
-        let before = cpu_s();
+        let before = thread_s();
         for (batch, record) in chunk.iter().zip(&records) {
             spent.counted += input.count(&mut aggregates[0], batch.append_ms, record)?;
         }
-        let between = cpu_s();
+        let between = thread_s();
         for batch in &chunk {
             let record = input.encode(batch)?;
             input.count(&mut aggregates[1], batch.append_ms, &record)?;
         }
         spent.counting += between - before;
-        spent.from_json += cpu_s() - between;
+        spent.from_json += thread_s() - between;
     }
     Ok(spent)
-}
-
-/// Processor time of this thread, which does nothing but this.
-fn cpu_s() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 impl Input {

@@ -14,10 +14,13 @@ use crate::{
 
 mod aggregation;
 mod append;
+mod archive;
 mod counted_disk;
 mod fanout;
 mod ingest;
 mod memory;
+mod moments;
+mod past;
 mod screen;
 mod start;
 
@@ -36,6 +39,8 @@ const CASES: &[(&str, Case)] = &[
     ("ingest", ingest::run),
     ("append", append::run),
     ("aggregation", aggregation::run),
+    ("moments", moments::run),
+    ("archive", archive::run),
     ("fan-out", fanout::run),
     ("screen", screen::run),
     ("memory", memory::run),
@@ -92,14 +97,15 @@ impl Bench {
             Some(program) => program.clone(),
             None => std::env::current_exe()?.with_file_name("emostream"),
         };
-        let advice = "build it with the same profile: cargo build --release -p emostream-server";
-        ensure!(program.is_file(), "expected the program to measure at {}; {advice}", program.display());
         Ok(Self { cores: Cores::take()?, program, scratch, quick: arguments.quick })
     }
 
-    /// Emostream on an empty data directory.
+    /// Emostream on an empty data directory. What is measured in this program needs none.
     fn emostream(&self, set: &[&str]) -> Result<Server> {
-        Server::emostream(&self.program, &self.scratch, set, self.cores)
+        let advice = "build it with the same profile: cargo build --release -p emostream-server";
+        let program = &self.program;
+        ensure!(program.is_file(), "expected the program to measure at {}; {advice}", program.display());
+        Server::emostream(program, &self.scratch, set, self.cores)
     }
 
     /// A floor: this program in another role.

@@ -1,7 +1,8 @@
-//! The floors: servers that do the least that the task allows, on the same libraries and settings as Emostream.
+//! The floors: what does the least that the task allows, on the same libraries and settings as Emostream.
 
 pub(crate) mod fanout;
 pub(crate) mod http;
+pub(crate) mod rows;
 
 use std::net::SocketAddr;
 

@@ -3,6 +3,7 @@
 pub(crate) mod cores;
 pub(crate) mod machine;
 pub(crate) mod process;
+pub(crate) mod processor;
 
 /// The middle of some runs.
 pub(crate) fn median(runs: &[f64]) -> f64 {

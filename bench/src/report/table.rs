@@ -43,14 +43,15 @@ fn line(report: &Report, row: &Row) -> String {
 fn details(report: &Report) -> String {
     let mut text = String::new();
     let machine = &report.machine;
-    let (quick, changed) = (
+    let (quick, changed, busy) = (
         if report.quick { " · **quick run, only to try it out**" } else { "" },
         if machine.changed { " with changes" } else { "" },
+        if machine.load_before >= machine.cores as f64 { " (**others kept it busy**)" } else { "" },
     );
     push(
         &mut text,
         &format!(
-            "\n## {}\n\n{} · commit {}{changed} · {} cores, {}, Linux {} · load before {}{quick}\n",
+            "\n## {}\n\n{} · commit {}{changed} · {} cores, {}, Linux {} · load before {}{busy}{quick}\n",
             report.benchmark,
             machine.date,
             machine.commit,
