@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tokio::sync::oneshot;
 
 use super::{
     app::App,
     problem::{ErrorType, Problem},
 };
+
+use crate::tasks::Tasks;
 
 pub(super) mod cors;
 
@@ -88,10 +91,23 @@ pub(super) async fn guard(
     match check(&app, access, request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(Checked(caller));
-            next.run(request).await
+            match *request.method() {
+                Method::GET | Method::HEAD => next.run(request).await,
+                _ => to_the_end(&app.tasks, next.run(request)).await,
+            }
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Goes on with a change even when the caller does not wait for its answer: what is stored would not be published.
+async fn to_the_end(tasks: &Tasks, change: impl Future<Output = Response> + Send + 'static) -> Response {
+    let (answer, answered) = oneshot::channel();
+    tasks.spawn(async move { drop(answer.send(change.await)) });
+    answered.await.unwrap_or_else(|_| {
+        tracing::error!("a change broke off");
+        Problem::new(ErrorType::Internal, "something went wrong here").into_response()
+    })
 }
 
 async fn check(app: &App, access: Access, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
@@ -154,5 +170,32 @@ impl<S: Sync> OptionalFromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Problem> {
         let checked = parts.extensions.get::<Checked>().ok_or_else(unchecked)?;
         Ok(checked.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{http::StatusCode, response::IntoResponse};
+    use futures_util::poll;
+    use tokio::{runtime::Handle, sync::oneshot};
+
+    use super::to_the_end;
+    use crate::tasks::Tasks;
+
+    #[tokio::test]
+    async fn a_change_is_made_even_when_its_caller_goes_away() {
+        let tasks = Tasks::new(Handle::current());
+        let (stored, storing) = oneshot::channel::<()>();
+        let (publish, published) = oneshot::channel();
+        let change = async move {
+            storing.await.unwrap();
+            publish.send(()).unwrap();
+            StatusCode::NO_CONTENT.into_response()
+        };
+        let mut answer = Box::pin(to_the_end(&tasks, change));
+        assert!(poll!(&mut answer).is_pending());
+        drop(answer);
+        stored.send(()).unwrap();
+        published.await.unwrap();
     }
 }
