@@ -63,6 +63,7 @@ pub struct Control {
     pub accounts: Accounts,
     first_admin: Mutex<Option<Generated>>,
     outbox: Outbox,
+    changing_channels: tokio::sync::Mutex<()>,
 }
 
 impl Control {
@@ -79,8 +80,15 @@ impl Control {
         let accounts = Accounts::new(store.clone(), keys, metrics, clock);
         let first_admin = Mutex::new(first_admin);
         let archive = Archive::start(filling(&components, &store), tasks)?;
-        let outbox = Outbox::default();
-        let control = Arc::new(Self { store, archive, components, accounts, first_admin, outbox });
+        let control = Arc::new(Self {
+            store,
+            archive,
+            components,
+            accounts,
+            first_admin,
+            outbox: Outbox::default(),
+            changing_channels: tokio::sync::Mutex::default(),
+        });
         control.seed(&config.channels).await?;
         control.publish_all().await?;
         // Before the first reaction, so that it is judged by what holds.

@@ -58,11 +58,13 @@ const COLUMNS: &str =
     "SELECT id, name, title, created_us, closed, recording_started_us, seed_hash FROM channels";
 
 impl Store {
-    /// Makes a channel together with version 1 of its settings, which is not published yet. `Conflict` if the name is taken.
+    /// Makes a channel together with version 1 of its settings, which is not published yet. `Conflict` if the name is taken,
+    /// `LimitReached` if there are `limit` channels already.
     pub async fn create_channel(
         &self,
         channel: &NewChannel,
         first: &NewSettings<'_>,
+        limit: u32,
         now_us: i64,
     ) -> Result<ChannelRecord, StoreError> {
         check(&channel.title, channel.seed_hash.as_deref())?;
@@ -79,6 +81,10 @@ impl Store {
             .bind(channel.seed_hash.as_deref());
         if change.execute(statement).await? == 0 {
             return Err(StoreError::Conflict { what: "channel" });
+        }
+        let row = change.row(sql("SELECT COUNT(*) AS channels FROM channels")).await?;
+        if row.map_or(Ok(0), |row| row.get::<i64>("channels"))? > i64::from(limit) {
+            return Err(StoreError::LimitReached { what: "channels", limit });
         }
         settings::append(&mut change, &channel.name, 1, first, now_us).await?;
         let made = existing(&mut change, &channel.name).await?;

@@ -10,6 +10,9 @@ use crate::{channels::Published, config::ChannelConfig};
 /// Who changed settings that the configuration changed.
 const BY_CONFIGURATION: &str = "configuration";
 
+/// Channels of a store at most: each needs its place in the directory.
+const LIMIT: u32 = CHANNELS_MAX as u32;
+
 /// Channels read from the store at once.
 const PAGE: u32 = 500;
 
@@ -25,7 +28,7 @@ impl Control {
             match self.store.channel(&name).await? {
                 None => {
                     let channel = NewChannel { name, title: config.title.clone(), seed_hash };
-                    self.store.create_channel(&channel, &first, self.now_us()).await?;
+                    self.store.create_channel(&channel, &first, LIMIT, self.now_us()).await?;
                 }
                 Some(known) if known.seed_hash == seed_hash => {}
                 Some(_) => {
@@ -48,7 +51,10 @@ impl Control {
                 let settings = self.settings(&record.name).await?;
                 let Components { emotes, channels, .. } = &self.components;
                 let published = Published::new(settings.version, settings.document, record.closed, emotes)?;
-                channels.publish(&record.name, published)?;
+                if let Err(error) = channels.publish(&record.name, published) {
+                    // The others must not suffer for it.
+                    tracing::error!(channel = %record.name, %error, "a stored channel is left out");
+                }
             }
             after = page.next;
             if after.is_none() {
@@ -64,16 +70,11 @@ impl Control {
         title: &str,
         by: &str,
     ) -> Result<ChannelRecord, StoreError> {
-        let channels = &self.components.channels;
-        if channels.get(name).is_none() && channels.all().len() >= CHANNELS_MAX {
-            let limit = CHANNELS_MAX as u32;
-            return Err(StoreError::LimitReached { what: "channels", limit });
-        }
         let document = SettingsDocument::default();
         let json = settings::to_json(&document);
         let first = NewSettings { document: &json, by };
         let channel = NewChannel { name: name.clone(), title: title.to_owned(), seed_hash: None };
-        let record = self.store.create_channel(&channel, &first, self.now_us()).await?;
+        let record = self.store.create_channel(&channel, &first, LIMIT, self.now_us()).await?;
         self.outbox.wake();
         self.published(name, 1).await;
         // Live even where the log does not take the settings now: they are the default, and follow.
@@ -87,12 +88,10 @@ impl Control {
         name: &ChannelName,
         change: &ChannelChange,
     ) -> Result<ChannelRecord, StoreError> {
+        // Two changes are published in the order in which they are stored.
+        let _one_at_a_time = self.changing_channels.lock().await;
         let record = self.store.update_channel(name, change).await?;
-        if let Some(channel) = self.components.channels.get(name) {
-            let published = Published { closed: record.closed, ..Published::clone(&channel.published()) };
-            // It is in the directory already, so that there is room for it.
-            drop(self.components.channels.publish(name, published));
-        }
+        self.components.channels.publish_closed(name, record.closed);
         Ok(record)
     }
 }

@@ -67,18 +67,34 @@ impl Control {
         Ok(())
     }
 
-    /// Publishes what is stored and not known to be in the log; how much that was.
+    /// Publishes what is stored and not known to be in the log; how much that was. What can never be published is left
+    /// out, so that it does not keep back what other channels change.
     async fn publish_stored(&self) -> anyhow::Result<usize> {
         let waiting = self.store.unpublished_settings(BATCH).await.context("read stored settings")?;
         let number = waiting.len();
         for stored in waiting {
-            let channel = stored.channel.clone();
-            let Settings { version, document, .. } = Settings::read(stored)?;
-            self.append(&channel, version, &document).await?;
-            self.show(&channel, version, document)?;
+            let (channel, version) = (stored.channel.clone(), stored.version);
+            match Settings::read(stored) {
+                Ok(_) if self.is_superseded(&channel, version) => {}
+                Ok(Settings { document, .. }) => {
+                    self.append(&channel, version, &document).await?;
+                    if let Err(error) = self.show(&channel, version, document) {
+                        tracing::error!(%channel, version, error = format!("{error:#}"), "settings are not shown");
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%channel, version, %error, "stored settings cannot be published");
+                }
+            }
             self.store.mark_published(&channel, version).await.context("mark settings as published")?;
         }
         Ok(number)
+    }
+
+    /// Whether a newer version is in the log already, as after a start: this one must not come behind it.
+    fn is_superseded(&self, channel: &ChannelName, version: u64) -> bool {
+        let known = self.components.channels.get(channel);
+        known.is_some_and(|channel| channel.published().version > version)
     }
 
     async fn append(
@@ -107,13 +123,7 @@ impl Control {
         version: u64,
         settings: SettingsDocument,
     ) -> anyhow::Result<()> {
-        let known = self.components.channels.get(name).map(|channel| channel.published().clone());
-        if known.as_ref().is_some_and(|known| known.version >= version) {
-            return Ok(());
-        }
-        let closed = known.is_some_and(|known| known.closed);
-        let published = Published::new(version, settings, closed, &self.components.emotes)?;
-        self.components.channels.publish(name, published)?;
-        Ok(())
+        let published = Published::new(version, settings, false, &self.components.emotes)?;
+        Ok(self.components.channels.publish_version(name, published)?)
     }
 }

@@ -129,9 +129,11 @@ impl Control {
             let json = to_json(&document);
             let new = NewSettings { document: &json, by };
             let now_us = self.now_us();
-            match self.store.put_settings(channel, Some(old.version), &new, now_us).await {
+            let stored = self.store.put_settings(channel, Some(old.version), &new, now_us).await;
+            // Also after an error: a commit may have been made whose answer was lost.
+            self.outbox.wake();
+            match stored {
                 Ok(version) => {
-                    self.outbox.wake();
                     self.published(channel, version).await;
                     return Ok(Settings { version, document, changed_us: now_us, changed_by: by.to_owned() });
                 }

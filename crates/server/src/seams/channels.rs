@@ -1,7 +1,7 @@
 //! The directory of channels: which exist on this node, and what control last published of each. Roles read it at every
 //! reaction and every frame; it changes while they run.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use emostream_protocol::{
@@ -107,7 +107,44 @@ impl Channels {
     /// Adds a channel, or replaces what was published of it. Whoever asks from now on sees it, and those who
     /// [`follow`](Self::follow) wake up.
     pub fn publish(&self, name: &ChannelName, published: Published) -> Result<Arc<Channel>, TooManyChannels> {
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(|e| e.into_inner());
+        let changing = self.changing.lock().unwrap_or_else(|e| e.into_inner());
+        self.replace(&changing, name, published)
+    }
+
+    /// Publishes a version of settings, unless that one or a newer one is published already. Whether the channel is closed
+    /// stays as it is.
+    pub fn publish_version(
+        &self,
+        name: &ChannelName,
+        mut published: Published,
+    ) -> Result<(), TooManyChannels> {
+        let changing = self.changing.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(known) = self.get(name) {
+            let known = known.published();
+            if known.version >= published.version {
+                return Ok(());
+            }
+            published.closed = known.closed;
+        }
+        self.replace(&changing, name, published).map(drop)
+    }
+
+    /// Publishes whether a channel is closed; its settings stay as they are. One that is not here stays unknown.
+    pub fn publish_closed(&self, name: &ChannelName, closed: bool) {
+        let changing = self.changing.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(known) = self.get(name) {
+            let published = Published { closed, ..Published::clone(&known.published()) };
+            // It is here already, so that there is room for it.
+            drop(self.replace(&changing, name, published));
+        }
+    }
+
+    fn replace(
+        &self,
+        _one_at_a_time: &MutexGuard<'_, ()>,
+        name: &ChannelName,
+        published: Published,
+    ) -> Result<Arc<Channel>, TooManyChannels> {
         let channel = match self.get(name) {
             Some(channel) => {
                 channel.published.store(Arc::new(published));
@@ -191,6 +228,33 @@ mod tests {
         );
         assert!(follower.has_changed().unwrap() && *follower.borrow_and_update() == 3);
         assert!(channels.get("neither").is_none());
+    }
+
+    #[test]
+    fn settings_and_closing_that_are_published_at_once_lose_neither() {
+        let (channels, emotes) = (Channels::default(), Emotes::new());
+        let main = ChannelName::new("main").unwrap();
+        channels.publish(&main, published(1, &emotes)).unwrap();
+        for round in 0..200u64 {
+            let newest = 2 + round * 20 + 19;
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    for version in newest - 19..=newest {
+                        channels.publish_version(&main, published(version, &emotes)).unwrap();
+                        channels.publish_version(&main, published(version - 1, &emotes)).unwrap();
+                    }
+                });
+                scope.spawn(|| {
+                    (0..20).for_each(|turn| channels.publish_closed(&main, turn % 2 == 0));
+                    channels.publish_closed(&main, round % 2 == 0);
+                });
+            });
+            let shown = channels.get("main").unwrap();
+            let shown = shown.published();
+            assert_eq!((shown.version, shown.closed), (newest, round % 2 == 0));
+        }
+        channels.publish_closed(&ChannelName::new("unknown").unwrap(), true);
+        assert!(channels.get("unknown").is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::setup::{NOW, Place, everywhere};
 everywhere!(
     a_channel_is_made_with_its_settings,
     nothing_of_a_refused_channel_stays,
+    there_are_never_more_than_the_limit,
     pages_follow_creation,
     only_what_is_given_changes,
     channels_made_at_once_are_all_there,
@@ -23,14 +24,16 @@ fn new(name: &str) -> NewChannel {
 
 pub(crate) const FIRST: NewSettings<'_> = NewSettings { document: "{}", by: "seed" };
 
+const LIMIT: u32 = 1_000;
+
 pub(crate) async fn add(store: &Store, name: &str) -> ChannelRecord {
-    store.create_channel(&new(name), &FIRST, NOW).await.unwrap()
+    store.create_channel(&new(name), &FIRST, LIMIT, NOW).await.unwrap()
 }
 
 async fn a_channel_is_made_with_its_settings(place: Place) {
     let store = place.open().await;
     let channel = NewChannel { seed_hash: Some("ab12".into()), ..new("main") };
-    let made = store.create_channel(&channel, &FIRST, NOW).await.unwrap();
+    let made = store.create_channel(&channel, &FIRST, LIMIT, NOW).await.unwrap();
     let expected = ChannelRecord {
         id: 1,
         name: named("main"),
@@ -47,23 +50,42 @@ async fn a_channel_is_made_with_its_settings(place: Place) {
     let settings = store.settings(&named("main")).await.unwrap();
     assert_eq!((settings.version, settings.document.as_str(), settings.published), (1, "{}", false));
     assert_eq!(store.channel(&named("Main")).await.unwrap(), None, "names of channels tell cases apart");
-    let again = store.create_channel(&channel, &FIRST, NOW).await;
+    let again = store.create_channel(&channel, &FIRST, LIMIT, NOW).await;
     assert_eq!(again, Err(StoreError::Conflict { what: "channel" }));
 }
 
 async fn nothing_of_a_refused_channel_stays(place: Place) {
     let store = place.open().await;
     let long = NewChannel { title: "x".repeat(201), ..new("main") };
-    let refused = store.create_channel(&long, &FIRST, NOW).await;
+    let refused = store.create_channel(&long, &FIRST, LIMIT, NOW).await;
     assert!(matches!(refused, Err(StoreError::Invalid { field: "title", .. })), "{refused:?}");
     for document in [String::new(), "x".repeat(256 * 1024 + 1), "\0".into()] {
         let settings = NewSettings { document: &document, by: "seed" };
-        let refused = store.create_channel(&new("main"), &settings, NOW).await;
+        let refused = store.create_channel(&new("main"), &settings, LIMIT, NOW).await;
         assert!(matches!(refused, Err(StoreError::Invalid { field: "document", .. })), "{refused:?}");
     }
     assert_eq!(store.channel(&named("main")).await.unwrap(), None);
     assert_eq!(store.settings(&named("main")).await, Err(StoreError::NotFound { what: "channel" }));
     assert_eq!(add(&store, "main").await.id, 1);
+}
+
+async fn there_are_never_more_than_the_limit(place: Place) {
+    let store = place.open().await;
+    let mut crowd = tokio::task::JoinSet::new();
+    for number in 0..12 {
+        let store = store.clone();
+        crowd.spawn(async move { store.create_channel(&new(&format!("c{number}")), &FIRST, 5, NOW).await });
+    }
+    let made = crowd.join_all().await.into_iter().filter(|made| match made {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(*error, StoreError::LimitReached { what: "channels", limit: 5 });
+            false
+        }
+    });
+    assert_eq!(made.count(), 5);
+    assert_eq!(store.channels(None, 100).await.unwrap().items.len(), 5);
+    assert_eq!(store.unpublished_settings(100).await.unwrap().len(), 5, "nothing stays of those refused");
 }
 
 async fn pages_follow_creation(place: Place) {
