@@ -13,6 +13,9 @@ pub use rule::{FullRule, MomentRule, PlainRule, RulePreset};
 /// Longest settings document, as JSON, in bytes.
 pub const SETTINGS_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of the allowed list, as JSON: the rest of the document is left [`SETTINGS_BYTES_MAX`] − this.
+pub const ALLOWED_BYTES_MAX: usize = SETTINGS_BYTES_MAX - 4 * 1024;
+
 /// A channel's settings in force from a window on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelSettings {
@@ -56,6 +59,12 @@ impl ChannelSettings {
             }
             allowed.sort_unstable();
             allowed.dedup();
+            // Each with its quotes and a comma; what is beside the list is short.
+            let bytes: usize = allowed.iter().map(|emote| emote.len() + 3).sum();
+            if bytes > ALLOWED_BYTES_MAX {
+                let expected = format!("expected emotes of at most {ALLOWED_BYTES_MAX} bytes in all");
+                return Err(SettingsError { field: "allowed_emotes", expected });
+            }
         }
         Ok(self)
     }
