@@ -4,7 +4,13 @@
 //! doubles a row; of repeated rows the first wins, edits included. The place belongs to the log's epoch: a new log begins
 //! anew, and what is archived of older ones stays. While the store does not answer, nothing else waits for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use emostream_log::{Log, LogError, Offset, TopicPartition};
 use emostream_protocol::{
@@ -43,6 +49,8 @@ pub(super) struct Components {
 pub struct Archive {
     end: watch::Receiver<Offset>,
     reached: watch::Sender<Offset>,
+    /// Whether log or store failed at the last try: nobody waits for it then.
+    is_failing: AtomicBool,
 }
 
 struct Filling {
@@ -68,7 +76,11 @@ impl Archive {
             topic: components.output.topic.to_string(),
             partition: components.output.partition,
         };
-        let archive = Arc::new(Self { end: end.clone(), reached: watch::Sender::new(0) });
+        let archive = Arc::new(Self {
+            end: end.clone(),
+            reached: watch::Sender::new(0),
+            is_failing: AtomicBool::new(false),
+        });
         let filling = Filling { components, source, end, archive: archive.clone() };
         let stop = tasks.stop.clone();
         tasks.spawn_essential("archive", async move {
@@ -79,9 +91,12 @@ impl Archive {
     }
 
     /// Waits until everything is archived that the output log held at the call, but not longer than `patience`; whether
-    /// it is.
+    /// it is. Does not wait at all while the archive is not filled because log or store fail.
     pub async fn catch_up(&self, patience: Duration) -> bool {
         let end = *self.end.borrow();
+        if self.is_failing.load(Ordering::Relaxed) {
+            return *self.reached.borrow() >= end;
+        }
         let mut reached = self.reached.subscribe();
         let waiting = reached.wait_for(|reached| *reached >= end);
         matches!(tokio::time::timeout(patience, waiting).await, Ok(Ok(_)))
@@ -129,7 +144,10 @@ impl Filling {
             let epoch = self.source.epoch;
             let reading = tokio::task::spawn_blocking(move || read(&*log, &output, at, epoch, &emotes)).await;
             match reading {
-                Ok(Ok(read)) => return read,
+                Ok(Ok(read)) => {
+                    self.archive.is_failing.store(false, Ordering::Relaxed);
+                    return read;
+                }
                 Ok(Err(LogError::OutOfRange { start, .. })) if start > at => {
                     // At the first start on an old log there is nothing to regret.
                     if at > 0 {
@@ -149,7 +167,7 @@ impl Filling {
 
     async fn report(&self, at: Offset, error: &(dyn std::error::Error + Sync)) {
         tracing::error!(%error, offset = at, "output log cannot be read for the archive");
-        self.components.metrics.archive_failures.inc();
+        self.count_failure();
         tokio::time::sleep(PAUSE_MAX).await;
     }
 
@@ -190,6 +208,11 @@ impl Filling {
         self.components.store.archive(&ArchiveBatch::default(), &self.source, read.next).await.map(drop)
     }
 
+    fn count_failure(&self) {
+        self.archive.is_failing.store(true, Ordering::Relaxed);
+        self.components.metrics.archive_failures.inc();
+    }
+
     /// Tries until the store does it.
     async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
@@ -203,11 +226,12 @@ impl Filling {
                     if pause > PAUSE_MIN {
                         tracing::info!("the archive goes on");
                     }
+                    self.archive.is_failing.store(false, Ordering::Relaxed);
                     return done;
                 }
                 Err(error) => {
                     tracing::warn!(%error, ?pause, "cannot {what}; trying again");
-                    self.components.metrics.archive_failures.inc();
+                    self.count_failure();
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -269,5 +293,32 @@ fn found(row: MomentRow, epoch: Epoch, emotes: &Emotes) -> MomentRecord {
         hidden: false,
         edited_by: None,
         edited_us: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicBool, time::Duration};
+
+    use tokio::sync::watch;
+
+    use super::Archive;
+
+    #[tokio::test]
+    async fn nobody_waits_for_an_archive_that_is_not_filled_now() {
+        let (_log, end) = watch::channel(7);
+        let archive = |reached, is_failing| Archive {
+            end: end.clone(),
+            reached: watch::Sender::new(reached),
+            is_failing: AtomicBool::new(is_failing),
+        };
+        let hour = Duration::from_secs(3_600);
+        let asked = |archive: Archive| async move {
+            tokio::time::timeout(Duration::from_secs(60), archive.catch_up(hour)).await.unwrap()
+        };
+        assert!(!asked(archive(3, true)).await);
+        assert!(asked(archive(7, true)).await);
+        assert!(asked(archive(7, false)).await);
+        assert!(!archive(3, false).catch_up(Duration::from_millis(1)).await);
     }
 }

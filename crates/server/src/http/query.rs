@@ -106,18 +106,23 @@ pub async fn moments(
 
 async fn page(app: Arc<App>, search: Search) -> Result<Response, Problem> {
     let in_flight = app.pages_in_flight.clone().try_acquire_owned().map_err(|_| busy())?;
+    if let Some(control) = &app.control {
+        // Before a place among the running is taken: waiting costs nothing.
+        control.archive.catch_up(ARCHIVE_PATIENCE).await;
+    }
     let _running = app.queries.try_acquire().map_err(|_| busy())?;
     let after = match search.after {
         Some(Cursor::Archive(after)) => Some(after),
+        // The log knows nothing of what moderators have hidden.
+        Some(Cursor::Log(_)) if app.control.is_some() && search.kind == Kind::Moments => {
+            return Err(bad_cursor());
+        }
         // A cursor of a page that came from the log goes on there.
         Some(Cursor::Log(after)) => return Ok(sent(log::page(&app, search, Some(after)).await?, in_flight)),
         None => None,
     };
     let bytes = match &app.control {
-        Some(control) => {
-            control.archive.catch_up(ARCHIVE_PATIENCE).await;
-            archive::page(&app, &control.store, &search, after).await?
-        }
+        Some(control) => archive::page(&app, &control.store, &search, after).await?,
         None if after.is_some() => return Err(bad_cursor()),
         None => log::page(&app, search, None).await?,
     };

@@ -62,8 +62,8 @@ pub async fn file(
     let mut options = parameters.options(&channel)?;
     let control = app.control()?;
     let mut places = app.pages_in_flight.clone().try_acquire_many_owned(PLACES).map_err(|_| busy())?;
-    let _running = app.queries.try_acquire().map_err(|_| busy())?;
     control.archive.catch_up(ARCHIVE_PATIENCE).await;
+    let _running = app.queries.try_acquire().map_err(|_| busy())?;
     if options.timeline.recording_started_ms.is_none() {
         options.timeline.recording_started_ms = recording_start(control, &channel).await?;
     }

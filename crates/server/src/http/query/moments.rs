@@ -129,8 +129,8 @@ pub async fn one(
     Path((channel, id)): Path<(String, String)>,
 ) -> Result<Json<MomentItem>, Problem> {
     let (channel, control) = (name(&app, &channel)?, app.control()?);
-    let _running = app.queries.try_acquire().map_err(|_| busy())?;
     control.archive.catch_up(ARCHIVE_PATIENCE).await;
+    let _running = app.queries.try_acquire().map_err(|_| busy())?;
     let found = control.store.moment(&channel, &id).await.map_err(|error| Problem::store(&error))?;
     // To others, a hidden moment is none.
     let shown = found.filter(|moment| !moment.hidden || must_moderate(caller.as_ref()).is_ok());
@@ -145,8 +145,8 @@ pub async fn change(
     JsonBody(change): JsonBody<MomentChange, CHANGE_BYTES_MAX>,
 ) -> Result<Json<MomentItem>, Problem> {
     let (channel, control) = (name(&app, &channel)?, app.control()?);
-    let _running = app.queries.try_acquire().map_err(|_| busy())?;
     control.archive.catch_up(ARCHIVE_PATIENCE).await;
+    let _running = app.queries.try_acquire().map_err(|_| busy())?;
     // An empty text is none.
     let text = |text: Option<Option<String>>| text.map(|text| text.filter(|text| !text.trim().is_empty()));
     let edit = MomentEdit { title: text(change.title), note: text(change.note), hidden: change.hidden };
