@@ -54,10 +54,32 @@ impl Control {
             .map_err(ChangeError::from)?;
         let emote = NewEmote { name, media_type: image.media_type, image: bytes };
         let limit = CUSTOM_EMOTES_PER_CHANNEL_MAX as u32;
-        let is_new = self.store.put_emote(channel, &emote, limit, self.now_us()).await;
-        let is_new = is_new.map_err(ChangeError::from)?;
+        let mut stored = self.store.put_emote(channel, &emote, limit, self.now_us()).await;
+        if matches!(stored, Err(StoreError::LimitReached { .. })) {
+            self.remove_unused_images(channel, &old).await.map_err(ChangeError::from)?;
+            stored = self.store.put_emote(channel, &emote, limit, self.now_us()).await;
+        }
+        let is_new = stored.map_err(ChangeError::from)?;
         self.update_settings(channel, by, with).await?;
         Ok((image, is_new))
+    }
+
+    /// Removes images whose names a change of settings has taken out of the palette: kept until their room is needed, since
+    /// an earlier palette may come back.
+    async fn remove_unused_images(
+        &self,
+        channel: &ChannelName,
+        settings: &SettingsDocument,
+    ) -> Result<(), StoreError> {
+        for image in self.store.list_emotes(channel).await? {
+            if !settings.palette.custom_emotes.contains(&text_of(&image.name)) {
+                match self.store.delete_emote(channel, &image.name).await {
+                    Ok(()) | Err(StoreError::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes an emote out of the palette and the allowed list, and removes its image.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Path, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -141,6 +141,7 @@ pub async fn delete(
 pub async fn image(
     State(app): State<Arc<App>>,
     Path((channel, name)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let channel = name_of(&channel)?;
@@ -148,11 +149,13 @@ pub async fn image(
     let missing = || Problem::new(ErrorType::EmoteNotFound, "expected a custom emote with an image");
     let emote = found.ok_or_else(missing)?;
     let etag = format!("\"{}\"", emote.info.changed_us);
+    // Links carry the version, so that a link's image never changes; without it, one is asked for again.
+    let is_of_a_link = query.is_some_and(|query| query == format!("v={}", emote.info.changed_us));
+    let kept = if is_of_a_link { "public, max-age=86400" } else { "no-cache" };
     let media_type = HeaderValue::try_from(emote.info.media_type).map_err(|_| missing())?;
     let common = [
         (header::ETAG, HeaderValue::try_from(&etag).map_err(|_| missing())?),
-        // Links carry the version, so that a link's image never changes; without it, one is asked for again.
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400")),
+        (header::CACHE_CONTROL, HeaderValue::from_static(kept)),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         // Opened by itself, it is a picture and nothing that could run.
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),

@@ -40,6 +40,11 @@ async fn a_custom_emote_is_made_sent_shown_and_removed() {
     let image = get(server.address, url).await.unwrap();
     assert_eq!((image.status, &image.body[..], image.header("content-type")), (200, GIF, Some("image/gif")));
     assert_eq!(image.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(image.header("cache-control"), Some("public, max-age=86400"));
+    for changing in [GOAL, &format!("{GOAL}?v=1")] {
+        let image = get(server.address, changing).await.unwrap();
+        assert_eq!(image.header("cache-control"), Some("no-cache"), "{changing}");
+    }
     assert!(image.header("content-security-policy").unwrap().contains("default-src 'none'"));
     let known = [("if-none-match", image.header("etag").unwrap())];
     assert_eq!(admin.send("GET", url, &known, "").await.status, 304);
@@ -85,4 +90,24 @@ async fn what_is_no_image_or_no_name_is_refused_and_leaves_nothing() {
     assert_eq!(put(&mut admin, "*", &json!({"palette": {"featured": [":goal:"]}})).await.status, 200);
     let last = admin.send("DELETE", GOAL, &[], "").await;
     assert_eq!((last.status, last.problem().as_deref()), (409, Some("conflict")), "the only button");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn images_that_no_palette_names_make_room_for_new_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let mut admin = Signed::admin(server.address).await;
+    let path = |number: usize| format!("/v1/channels/main/emotes/e{number}");
+    for number in 0..256 {
+        let made = admin.send("PUT", &path(number), &[], GIF).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    let full = admin.send("PUT", &path(256), &[], GIF).await;
+    assert_eq!((full.status, &full.json()["field"]), (400, &json!("palette.custom_emotes")), "{full:?}");
+    let kept = json!({"palette": {"custom_emotes": [":e7:"]}});
+    assert_eq!(put(&mut admin, "*", &kept).await.status, 200);
+    let made = admin.send("PUT", &path(256), &[], GIF).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(get(server.address, &path(7)).await.unwrap().status, 200);
+    assert_eq!(get(server.address, &path(8)).await.unwrap().status, 404);
 }
