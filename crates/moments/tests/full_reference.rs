@@ -209,9 +209,7 @@ impl Channel {
         }
         emote.peak *= decays[1];
         if found.is_some() {
-            if !uproar {
-                emote.uproar = Some(start);
-            }
+            emote.uproar = if uproar { emote.uproar } else { Some(start) };
             emote.moment = Some(start);
             emote.peak = recent;
         }

@@ -112,7 +112,7 @@ fn emotes_have_their_own_course_and_rules_come_from_files() {
 #[test]
 fn what_cannot_be_read_is_said_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
-    let cases: [(&[u8], &str); 6] = [
+    let cases: [(&[u8], &str); 9] = [
         (
             b"time,number\n1,2\n",
             "line 1, column 1: expected a first line that names the columns, one of them `count`",
@@ -122,13 +122,18 @@ fn what_cannot_be_read_is_said_with_its_place() {
         (b"time,count\n1,-2\n", "line 2, column 2: expected a number from 0 to"),
         (b"time,count\n1\n", "line 2, column 2: expected a value"),
         (b"time,emote,count\n1,\xff,3\n", "line 2, column 2: expected UTF-8"),
+        (b"", "line 1, column 1: expected a first line that names the columns, one of them `time`"),
+        (b"time;count\n1;2\n", "one of them `time`; got \"time;count\", separated by commas"),
+        (b"time,count\n1e300,2\n", "line 2, column 1: expected a time between the years 0 and 9999"),
     ];
     for (input, expected) in cases {
         let (code, moments, errors) = attempt(dir.path(), input, "normal");
         assert_eq!((code, moments.len()), (1, 0));
         assert!(errors.contains(expected), "{errors}\nexpected {expected}");
     }
-    assert_eq!(attempt(dir.path(), b"time,count\n", "normal").0, 0);
+    for input in [&b"time,count\n"[..], b"time,count\n2026-04-06T10:32:11+02:00,2.5\n"] {
+        assert_eq!(attempt(dir.path(), input, "normal"), (0, Vec::new(), String::new()));
+    }
     let missing = run(&["moments", "try", "--input", "no-such-file.csv"]);
     assert_eq!(missing.status.code(), Some(1));
 }
