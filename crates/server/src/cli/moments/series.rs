@@ -77,7 +77,11 @@ impl Series {
         while reader.read_byte_record(&mut record).map_err(|error| no_csv(&error))? {
             let line = record.position().map_or(0, csv::Position::line);
             if rows.len() >= ROWS_MAX {
-                return Err(SeriesError { line, column: 1, expected: format!("expected at most {ROWS_MAX} rows") });
+                return Err(SeriesError {
+                    line,
+                    column: 1,
+                    expected: format!("expected at most {ROWS_MAX} rows"),
+                });
             }
             rows.push(columns.row(line, &record, &mut emotes)?);
         }
