@@ -59,7 +59,17 @@ pub struct ArchiveSource {
     pub partition: u32,
 }
 
-/// Which rows of a channel to read, in the order of (window start, epoch, sequence).
+/// Which way a page goes through rows, which stand in the order of (window start, epoch, sequence).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    #[default]
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+/// Which rows of a channel to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveQuery<'a> {
     /// Channel.
@@ -68,7 +78,9 @@ pub struct ArchiveQuery<'a> {
     pub from_ms: i64,
     /// Window start behind the last one.
     pub to_ms: i64,
-    /// Where the previous page ended.
+    /// Which of them come first.
+    pub order: Order,
+    /// Where the previous page ended; rows behind it in `order` follow.
     pub after: Option<ArchiveCursor>,
     /// Rows of a page, 1 to [`crate::PAGE_LIMIT_MAX`].
     pub limit: u32,
@@ -120,9 +132,12 @@ impl Store {
         query: &ArchiveQuery<'_>,
     ) -> Result<Page<WindowRecord, ArchiveCursor>, StoreError> {
         let limit = Limit::new(query.limit)?;
-        let select = sql("SELECT channel, epoch, seq, window_start_ms, data FROM archived_windows
-             WHERE channel = $1 AND (window_start_ms, epoch, seq) > ($2, $3, $4) AND window_start_ms < $5
-             ORDER BY window_start_ms, epoch, seq LIMIT $6");
+        let select = Statement::composed(format!(
+            "SELECT channel, epoch, seq, window_start_ms, data FROM archived_windows
+             WHERE channel = $1 AND {} ORDER BY {} LIMIT $6",
+            query.order.range(),
+            query.order.columns(),
+        ));
         let rows = self.database.rows(query.bind(select, limit)?).await?;
         let windows = rows.iter().map(read_window).collect::<Result<_, _>>()?;
         Ok(limit.page(windows, |row: &WindowRecord| ArchiveCursor {
@@ -132,23 +147,50 @@ impl Store {
     }
 }
 
+impl Order {
+    /// The condition that takes a page's first place as `$2` to `$4` and the other end of the range as `$5`.
+    fn range(self) -> &'static str {
+        match self {
+            Self::Ascending => "(window_start_ms, epoch, seq) > ($2, $3, $4) AND window_start_ms < $5",
+            Self::Descending => "(window_start_ms, epoch, seq) < ($2, $3, $4) AND window_start_ms >= $5",
+        }
+    }
+
+    fn columns(self) -> &'static str {
+        match self {
+            Self::Ascending => "window_start_ms, epoch, seq",
+            Self::Descending => "window_start_ms DESC, epoch DESC, seq DESC",
+        }
+    }
+}
+
 impl ArchiveQuery<'_> {
-    /// Binds channel, start, end and limit, in this order, as `$1` to `$6`.
+    /// Binds channel, place, the range's other end and limit, in this order, as `$1` to `$6`.
     fn bind(&self, statement: Statement, limit: Limit) -> Result<Statement, StoreError> {
-        let begin = (self.from_ms, [0; 16], -1);
+        // Before every row that begins then: behind the rows of the range for those who come from later ones.
+        let edge = |start_ms: i64| (start_ms, [0; 16], -1);
         let after = match self.after {
-            Some(after) => {
-                (after.window_start_ms, after.position.epoch.0, wide("after", after.position.seq)?)
+            Some(ArchiveCursor { window_start_ms, position }) => {
+                Some((window_start_ms, position.epoch.0, wide("after", position.seq)?))
             }
-            None => begin,
+            None => None,
         };
-        let (start, epoch, seq) = begin.max(after);
+        let ((start, epoch, seq), end) = match self.order {
+            Order::Ascending => {
+                let begin = edge(self.from_ms);
+                (after.map_or(begin, |after| begin.max(after)), self.to_ms)
+            }
+            Order::Descending => {
+                let begin = edge(self.to_ms);
+                (after.map_or(begin, |after| begin.min(after)), self.from_ms)
+            }
+        };
         Ok(statement
             .bind(self.channel.as_str())
             .bind(start)
             .bind(epoch)
             .bind(seq)
-            .bind(self.to_ms)
+            .bind(end)
             .bind(limit.fetch()))
     }
 }

@@ -19,7 +19,7 @@ mod sql;
 mod users;
 
 pub use archive::{
-    ArchiveBatch, ArchiveCursor, ArchiveQuery, ArchiveSource, Archived, MomentEdit, MomentRecord,
+    ArchiveBatch, ArchiveCursor, ArchiveQuery, ArchiveSource, Archived, MomentEdit, MomentRecord, Order,
     WindowRecord,
 };
 pub use channels::{ChannelChange, ChannelRecord, NewChannel};

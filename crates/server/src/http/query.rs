@@ -12,7 +12,7 @@ use axum::{
 };
 use bytes::Bytes;
 use emostream_protocol::{ChannelName, time};
-use emostream_store::ArchiveCursor;
+use emostream_store::{ArchiveCursor, Order};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -47,6 +47,7 @@ pub struct PageParameters {
     to: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
+    order: Option<String>,
     include_hidden: Option<String>,
 }
 
@@ -64,6 +65,7 @@ struct Search {
     from_ms: i64,
     to_ms: i64,
     limit: usize,
+    order: Order,
     after: Option<Cursor>,
     include_hidden: bool,
 }
@@ -117,6 +119,7 @@ async fn page(app: Arc<App>, search: Search) -> Result<Response, Problem> {
         Some(Cursor::Log(_)) if app.control.is_some() && search.kind == Kind::Moments => {
             return Err(bad_cursor());
         }
+        Some(Cursor::Log(_)) if search.order == Order::Descending => return Err(bad_cursor()),
         // A cursor of a page that came from the log goes on there.
         Some(Cursor::Log(after)) => return Ok(sent(log::page(&app, search, Some(after)).await?, in_flight)),
         None => None,
@@ -124,6 +127,13 @@ async fn page(app: Arc<App>, search: Search) -> Result<Response, Problem> {
     let bytes = match &app.control {
         Some(control) => archive::page(&app, &control.store, &search, after).await?,
         None if after.is_some() => return Err(bad_cursor()),
+        // The log is read in the order in which it was written.
+        None if search.order == Order::Descending => {
+            return Err(Problem::parameter(
+                "order",
+                "expected asc: this node has no archive to read newest first",
+            ));
+        }
         None => log::page(&app, search, None).await?,
     };
     Ok(sent(bytes, in_flight))
@@ -165,6 +175,14 @@ fn time_of(name: &'static str, text: Option<&str>, default: i64) -> Result<i64, 
     })
 }
 
+fn order_of(text: Option<&str>) -> Result<Order, Problem> {
+    match text {
+        None | Some("asc") => Ok(Order::Ascending),
+        Some("desc") => Ok(Order::Descending),
+        Some(_) => Err(Problem::parameter("order", "expected asc or desc")),
+    }
+}
+
 fn flag_of(name: &'static str, text: Option<&str>) -> Result<bool, Problem> {
     match text {
         None | Some("false") => Ok(false),
@@ -194,6 +212,7 @@ impl PageParameters {
             from_ms: time_of("from", self.from.as_deref(), i64::MIN)?,
             to_ms: time_of("to", self.to.as_deref(), i64::MAX)?,
             limit,
+            order: order_of(self.order.as_deref())?,
             after,
             include_hidden: flag_of("include_hidden", self.include_hidden.as_deref())?,
         })

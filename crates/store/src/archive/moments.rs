@@ -97,11 +97,11 @@ impl Store {
         include_hidden: bool,
     ) -> Result<Page<MomentRecord, ArchiveCursor>, StoreError> {
         let limit = Limit::new(query.limit)?;
-        let select = select(
-            "WHERE channel = $1 AND (window_start_ms, epoch, seq) > ($2, $3, $4) AND window_start_ms < $5
-                 AND hidden <= $7
-             ORDER BY window_start_ms, epoch, seq LIMIT $6",
-        );
+        let select = select(&format!(
+            "WHERE channel = $1 AND {} AND hidden <= $7 ORDER BY {} LIMIT $6",
+            query.order.range(),
+            query.order.columns(),
+        ));
         let rows = self.database.rows(query.bind(select, limit)?.bind(include_hidden)).await?;
         let moments = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(limit.page(moments, |moment: &MomentRecord| ArchiveCursor {

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use emostream_protocol::{ChannelName, Epoch, Position};
-use emostream_store::{ArchiveBatch, ArchiveQuery, ArchiveSource, Archived, Store, StoreError, WindowRecord};
+use emostream_store::{
+    ArchiveBatch, ArchiveQuery, ArchiveSource, Archived, Order, Store, StoreError, WindowRecord,
+};
 
 use crate::{
     channels::named,
@@ -14,6 +16,7 @@ everywhere!(
     repeating_is_harmless_and_the_first_wins,
     positions_are_kept_per_source_and_never_go_back,
     pages_are_in_order_of_time_over_epochs,
+    newest_first_is_the_reverse_of_oldest_first,
     a_bad_row_leaves_nothing_of_its_batch,
     what_is_dropped_midway_is_there_wholly_or_not_at_all,
     large_batches_go_in_whole,
@@ -44,13 +47,16 @@ pub(crate) fn windows(range: std::ops::Range<u32>) -> ArchiveBatch {
 }
 
 pub(crate) fn all(channel: &ChannelName) -> ArchiveQuery<'_> {
-    ArchiveQuery { channel, from_ms: 0, to_ms: i64::MAX, after: None, limit: 1_000 }
+    ArchiveQuery { channel, from_ms: 0, to_ms: i64::MAX, order: Order::Ascending, after: None, limit: 1_000 }
 }
 
 /// Every window of a channel, read in pages of `limit`.
 async fn everything(store: &Store, channel: &str, limit: u32) -> Vec<WindowRecord> {
     let channel = named(channel);
-    let mut query = ArchiveQuery { limit, ..all(&channel) };
+    every_page(store, ArchiveQuery { limit, ..all(&channel) }).await
+}
+
+async fn every_page(store: &Store, mut query: ArchiveQuery<'_>) -> Vec<WindowRecord> {
     let mut found = Vec::new();
     loop {
         let page = store.windows(&query).await.unwrap();
@@ -84,6 +90,31 @@ async fn windows_come_back_as_they_were(place: Place) {
         batch.windows[16..20],
         "a cursor from before the range"
     );
+}
+
+async fn newest_first_is_the_reverse_of_oldest_first(place: Place) {
+    let store = place.open().await;
+    let mut batch = windows(0..40);
+    // A second run whose windows begin when those of the first do.
+    batch.windows.extend((20..60).map(|number| window("main", 2, number)));
+    store.archive(&batch, &source(), 80).await.unwrap();
+    let channel = named("main");
+    for limit in [1, 7, 1_000] {
+        for (from, to) in [(0, 1_000), (10, 30), (25, 26), (59, 60), (30, 30)] {
+            let ascending =
+                ArchiveQuery { from_ms: from * WINDOW_MS, to_ms: to * WINDOW_MS, limit, ..all(&channel) };
+            let descending = ArchiveQuery { order: Order::Descending, ..ascending.clone() };
+            let mut expected = every_page(&store, ascending).await;
+            expected.reverse();
+            assert_eq!(every_page(&store, descending).await, expected, "{from} to {to}, {limit} a page");
+        }
+    }
+    // A place behind the range does not widen it.
+    let newest = ArchiveQuery { order: Order::Descending, limit: 1, ..all(&channel) };
+    let first = store.windows(&newest).await.unwrap();
+    assert_eq!(first.items, [window("main", 2, 59)]);
+    let earlier = ArchiveQuery { to_ms: 10 * WINDOW_MS, after: first.next, ..newest };
+    assert_eq!(store.windows(&earlier).await.unwrap().items, [window("main", 1, 9)]);
 }
 
 async fn repeating_is_harmless_and_the_first_wins(place: Place) {

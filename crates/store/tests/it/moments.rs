@@ -1,7 +1,7 @@
 //! Archived moments: found by time and by id, edited, hidden.
 
 use emostream_protocol::Position;
-use emostream_store::{ArchiveBatch, ArchiveQuery, MomentEdit, MomentRecord, Store, StoreError};
+use emostream_store::{ArchiveBatch, ArchiveQuery, MomentEdit, MomentRecord, Order, Store, StoreError};
 
 use crate::{
     archive::{WINDOW_MS, all, epoch, source},
@@ -106,6 +106,11 @@ async fn hidden_moments_are_left_out_of_pages(place: Place) {
     assert_eq!(first.items, [moment(1), moment(4)]);
     let second = store.moments(&ArchiveQuery { after: first.next, ..pages }, false).await.unwrap();
     assert_eq!((second.items, second.next), (vec![moment(5)], None));
+    let backwards = ArchiveQuery { order: Order::Descending, limit: 2, ..all(&channel) };
+    let first = store.moments(&backwards, false).await.unwrap();
+    assert_eq!(first.items, [moment(5), moment(4)]);
+    let second = store.moments(&ArchiveQuery { after: first.next, ..backwards }, false).await.unwrap();
+    assert_eq!((second.items, second.next), (vec![moment(1)], None));
     assert_eq!(store.moments(&all(&channel), true).await.unwrap().items.len(), 6);
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use emostream_log::{TopicPartition, embedded::Snapshot};
 use emostream_protocol::{Emotes, Epoch, row::Row};
-use emostream_store::{ArchiveQuery, MomentRecord, PAGE_LIMIT_MAX, Store, StoreOptions};
+use emostream_store::{ArchiveQuery, MomentRecord, Order, PAGE_LIMIT_MAX, Store, StoreOptions};
 
 use super::{
     super::{EXIT_OK, EXIT_USAGE, say_error},
@@ -130,6 +130,7 @@ async fn from_archive(url: &str, selection: &Selection) -> anyhow::Result<(Vec<M
             channel: &selection.channel,
             from_ms: selection.begin_ms(),
             to_ms: selection.end_ms(),
+            order: Order::Ascending,
             after,
             limit: PAGE_LIMIT_MAX,
         };

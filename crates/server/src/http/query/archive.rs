@@ -24,6 +24,7 @@ pub(super) async fn page(
             channel: &search.channel,
             from_ms: search.from_ms,
             to_ms: search.to_ms,
+            order: search.order,
             after,
             limit: missing.min(ROWS_AT_ONCE),
         };

@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use emostream_protocol::ChannelName;
-use emostream_store::{ArchiveQuery, PAGE_LIMIT_MAX};
+use emostream_store::{ArchiveQuery, Order, PAGE_LIMIT_MAX};
 use serde::Deserialize;
 
 use super::{ARCHIVE_PATIENCE, PAGE_BYTES_MAX, Sent, busy, time_of};
@@ -131,7 +131,8 @@ async fn moments(
 ) -> Result<Vec<ExportMoment>, Problem> {
     let (mut moments, mut text_bytes, mut after) = (Vec::new(), 0, None);
     loop {
-        let query = ArchiveQuery { channel, from_ms, to_ms, after, limit: PAGE_LIMIT_MAX };
+        let query =
+            ArchiveQuery { channel, from_ms, to_ms, order: Order::Ascending, after, limit: PAGE_LIMIT_MAX };
         let page = control.store.moments(&query, false).await.map_err(|error| Problem::store(&error))?;
         for moment in page.items {
             text_bytes +=

@@ -23,7 +23,7 @@ use emostream_protocol::{
     settings::SettingsInput,
     time,
 };
-use emostream_store::{ArchiveQuery, PAGE_LIMIT_MAX};
+use emostream_store::{ArchiveQuery, Order, PAGE_LIMIT_MAX};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -185,6 +185,7 @@ async fn rows(control: &Control, asked: &Asked) -> Result<(Vec<Bytes>, bool), Pr
             channel: &asked.channel,
             from_ms,
             to_ms: asked.to_ms,
+            order: Order::Ascending,
             after,
             limit: PAGE_LIMIT_MAX,
         };

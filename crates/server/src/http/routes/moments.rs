@@ -14,12 +14,20 @@ use crate::http::{
     },
 };
 
-const PAGE_PARAMETERS: &[Parameter] = &[FROM, TO, LIMIT, CURSOR];
-const MOMENT_PAGE_PARAMETERS: &[Parameter] =
-    &[FROM, TO, LIMIT, CURSOR, parameter("include_hidden", "true: hidden moments as well; for moderators")];
+const PAGE_PARAMETERS: &[Parameter] = &[FROM, TO, ORDER, LIMIT, CURSOR];
+const MOMENT_PAGE_PARAMETERS: &[Parameter] = &[
+    FROM,
+    TO,
+    ORDER,
+    LIMIT,
+    CURSOR,
+    parameter("include_hidden", "true: hidden moments as well; for moderators"),
+];
 
 const FROM: Parameter = parameter("from", "RFC 3339: only what begins at or after it");
 const TO: Parameter = parameter("to", "RFC 3339: only what begins before it");
+const ORDER: Parameter =
+    parameter("order", "by begin of the window: asc, oldest first (default), or desc, where control runs");
 const LIMIT: Parameter = parameter("limit", "items of a page, 1 to 1000, default 100");
 const CURSOR: Parameter = parameter("cursor", "next_cursor of the page before");
 
@@ -90,7 +98,7 @@ pub(super) const ROUTES: &[Route] = &[
         errors: QUERY_ERRORS,
         document: Document {
             summary: "Final windows",
-            description: "In ascending order of seq. Windows without reactions have no item.",
+            description: "In order of their begin, oldest first unless asked otherwise. Windows without reactions have no item.",
             parameters: PAGE_PARAMETERS,
             request: None,
             status: 200,
@@ -105,7 +113,7 @@ pub(super) const ROUTES: &[Route] = &[
         errors: HIDDEN_ERRORS,
         document: Document {
             summary: "Moments",
-            description: "In ascending order of seq, without those that a moderator has hidden.",
+            description: "In order of their begin, oldest first unless asked otherwise, without those that a moderator has hidden.",
             parameters: MOMENT_PAGE_PARAMETERS,
             request: None,
             status: 200,

@@ -124,6 +124,9 @@ async fn a_role_that_does_not_run_here_is_said() {
     // What the first one took is counted here.
     let totals = crate::harness::windows::closed_windows_total(server.address, "main", 1).await;
     assert_eq!(json!(totals), json!({"🔥": 1}));
+    // Without control there is no archive: the log is read as it was written.
+    let newest = get(server.address, "/v1/channels/main/windows?order=desc").await.unwrap();
+    assert_eq!((newest.status, &newest.json()["field"]), (400, &json!("order")));
     let mut viewer = crate::harness::client::Viewer::join(server.address, "main", "").await.unwrap();
     viewer.next_of("hello").await;
     viewer.send(&json!({"type": "react", "emote": "🔥"})).await.unwrap();

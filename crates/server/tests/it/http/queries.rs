@@ -74,9 +74,29 @@ async fn windows_and_moments_by_page_and_by_time() {
         assert_eq!((&moment["media_time_ms"], &moment["reactors"]), (&json!(1_000), &json!(1)), "{moment}");
         assert!(moment["id"].is_string() && moment["strength"].is_number(), "{moment}");
     }
+    for (kind, items) in [("windows", &windows), ("moments", &moments)] {
+        let mut reversed = items.clone();
+        reversed.reverse();
+        assert_eq!(newest_first(&mut client, kind).await, reversed, "{kind}");
+    }
     let path = format!("/v1/channels/main/moments?from={}&limit=1", starts[5]);
     assert!(client.get(&path).await.unwrap().json()["items"][0]["window_start"].as_str() >= Some(&starts[5]));
     assert!(all_items(address, "goals", "windows").await.is_empty());
+}
+
+/// All items of channel `main`, newest first, in pages of five.
+async fn newest_first(client: &mut Client, kind: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/v1/channels/main/{kind}?order=desc&limit=5{cursor}");
+        let page = client.get(&path).await.unwrap().json();
+        found.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,6 +113,8 @@ async fn a_wrong_parameter_is_named() {
         ("from=yesterday", "from"),
         ("from=2026-13-01T00:00:00Z", "from"),
         ("to=1", "to"),
+        ("order=newest", "order"),
+        ("order=desc&cursor=1-2", "cursor"),
         ("cursor=x", "cursor"),
         ("cursor=0", "cursor"),
         ("cursor=-1", "cursor"),
@@ -106,7 +128,9 @@ async fn a_wrong_parameter_is_named() {
             assert_eq!((answer.status, &json["field"]), (400, &json!(field)), "{query}: {json}");
         }
     }
-    for good in ["limit=1", "limit=1000", "unknown=1", "from=2026-01-01T00:00:00%2B02:00"] {
+    for good in
+        ["limit=1", "limit=1000", "unknown=1", "order=asc", "order=desc", "from=2026-01-01T00:00:00%2B02:00"]
+    {
         let answer = client.get(&format!("/v1/channels/main/windows?{good}")).await.unwrap();
         assert_eq!(
             (answer.status, answer.json()),
