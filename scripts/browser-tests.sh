@@ -8,9 +8,14 @@ cd "$(dirname "$0")/.."
 for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
   if [ -n "$name" ] && CHROMIUM=$(command -v "$name"); then break; fi
 done
+if [ -z "$CHROMIUM" ]; then
+  echo "no Chromium: install one (scripts/setup.sh --tests), or name its program in CHROMIUM" >&2
+  exit 1
+fi
 export CHROMIUM
 unset PORT
 
+scripts/web.sh      # first: the binary takes the built page along
 cargo build -p emostream-server
 work=$(mktemp -d)
 

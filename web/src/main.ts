@@ -6,7 +6,7 @@ import { recentMoments, recentWindows } from './history.js';
 import { channelInAddress, mountNavigation } from './navigation.js';
 import { showWaitingNotices } from './notices.js';
 import { part } from './page.js';
-import { customPictures, type Pictures } from './palette.js';
+import { ChannelPictures } from './palette.js';
 import { ConnectionPanel } from './panels/connection.js';
 import { Deck } from './panels/deck.js';
 import { HeatStrip } from './panels/heat-strip.js';
@@ -40,6 +40,13 @@ const deck = new Deck({
   refused: (emote) => stage.forget(emote),
 });
 
+const pictures = new ChannelPictures(channel, (known) => {
+  deck.showPictures(known);
+  stage.showPictures(known);
+  moments.showPictures(known);
+  strip.showPictures(known);
+});
+
 viewer.on('state', (state) => {
   connection.show(state);
   if (state.phase === 'ended') deck.close();
@@ -49,7 +56,10 @@ viewer.on('hello', (hello) => {
   ledger.join(viewer.serverTime.now());
   void fillFromHistory(hello);
 });
-viewer.on('pulse', (pulse) => stage.showPulse(pulse));
+viewer.on('pulse', (pulse) => {
+  pictures.see(Object.keys(pulse.counts));
+  stage.showPulse(pulse);
+});
 viewer.on('window', (window) => {
   if (ledger.add(window)) refresh();
 });
@@ -66,6 +76,7 @@ viewer.on('gap', (gap) => moments.addGap(gap));
 setInterval(refresh, IDLE_REFRESH_MS);
 
 function showMoment(moment: Moment, entrance: 'new' | 'past'): void {
+  pictures.see([moment.emote]);
   moments.add(moment, entrance);
   strip.markMoment(Date.parse(moment.window_start));
 }
@@ -73,10 +84,7 @@ function showMoment(moment: Moment, entrance: 'new' | 'past'): void {
 /** Buttons at once, the channel's own pictures as soon as the server has told where they are. */
 function showPalette(featured: string[], version: number): void {
   deck.showPalette(featured);
-  void customPictures(channel, featured, version).then((pictures: Pictures) => {
-    deck.showPictures(pictures);
-    stage.showPictures(pictures);
-  });
+  pictures.update(version, featured);
 }
 
 /** After every greeting, so that an outage leaves no hole in the numbers. */

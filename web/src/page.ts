@@ -23,10 +23,5 @@ export function formatClock(unixMs: number): string {
   return CLOCK.format(unixMs);
 }
 
-/** One word for one, another for all other counts. */
-export function plural(count: number, one: string, many: string): string {
-  return count === 1 ? one : many;
-}
-
 export const prefersCalm = matchMedia('(prefers-reduced-motion: reduce)');
 export const prefersDark = matchMedia('(prefers-color-scheme: dark)');

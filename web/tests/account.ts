@@ -9,10 +9,14 @@ export const ADMIN = {
 };
 
 /** Logs in by the form and waits for the page that follows. */
-export async function logIn(page: Page, back = '/settings'): Promise<void> {
+export async function logIn(
+  page: Page,
+  back = '/settings',
+  account: { username: string; password: string } = ADMIN,
+): Promise<void> {
   await page.goto(`/login?${new URLSearchParams({ return: back })}`);
-  await page.getByLabel('User name').fill(ADMIN.username);
-  await page.getByLabel('Password', { exact: true }).fill(ADMIN.password);
+  await page.getByLabel('User name').fill(account.username);
+  await page.getByLabel('Password', { exact: true }).fill(account.password);
   await page.getByRole('button', { name: 'Log in' }).click();
   await expect(page.getByTestId('notice')).toContainText('Login succeeded');
 }

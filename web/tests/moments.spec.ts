@@ -14,7 +14,7 @@ interface Item {
 }
 
 async function recorded(request: APIRequestContext): Promise<Item[]> {
-  const answer = await request.get('/v1/channels/main/moments?limit=1000');
+  const answer = await request.get('/v1/channels/main/moments?limit=1000&order=desc');
   return ((await answer.json()) as { items: Item[] }).items.filter(({ emote }) => emote === EMOTE);
 }
 
@@ -45,6 +45,9 @@ function hourAgo(): string {
 test('a moment is renamed, noted, hidden and shown again', async ({ page, request, browser }) => {
   await makeMoment(request);
   await logIn(page, '/moments');
+  const [newest] = await recorded(request);
+  const first = page.getByTestId('archived-moment').first();
+  await expect(first).toHaveAttribute('data-id', newest!.id);
   const moment = page.getByTestId('archived-moment').filter({ hasText: 'trophy' }).first();
   const id = (await moment.getAttribute('data-id'))!;
   const own = page.locator(`[data-id="${id}"]`);

@@ -72,7 +72,18 @@ test.describe('two who save', () => {
     await page.keyboard.press('Escape');
     await expect(page.getByRole('textbox', { name: 'Interval' })).toHaveValue('250');
     await save(page);
+    // What both changed has no choice made for it.
     const choice = conflict.locator('[data-conflict=allowed]');
+    await expect(choice.getByRole('radio', { checked: true })).toHaveCount(0);
+    await conflict.getByRole('button', { name: 'Save this choice' }).click();
+    await expect(conflict.getByRole('alert')).toContainText('Emojis that can make a moment');
+    await expect(choice.getByRole('radio').first()).toBeFocused();
+    await conflict.getByText('Settle everything at once').click();
+    await expect(
+      conflict.getByRole('button', { name: 'Keep all of mine' }),
+    ).toHaveAccessibleDescription(
+      /^Undoes what they changed: Emojis that can make a moment\. The history keeps it as version/,
+    );
     await choice.getByText('Theirs').click();
     await conflict.getByRole('button', { name: 'Save this choice' }).click();
     await expect(page.getByTestId('notice').last()).toContainText('Settings saved');

@@ -39,11 +39,11 @@ export interface FullNumbers {
   factor: number;
   /** Fewest different people in a window. */
   reactors: number;
-  /** Reactions of one person in a window that are believed, on average. */
-  reactions_per_reactor: number;
   fast_ms: number;
   slow_ms: number;
   cooldown_ms: number;
+  /** Bursts of other emotes this soon after a moment belong to it. */
+  together_ms: number;
 }
 
 export interface FullRule extends FullNumbers {

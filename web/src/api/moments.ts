@@ -1,45 +1,60 @@
 // The archive of moments over HTTP: reading a time, changing one, addresses of exports.
 
 import type { ArchivedMoment, PageOf } from './documents.js';
-import { ask } from './http.js';
+import { ask, Problem } from './http.js';
 
 export const FORMATS = ['youtube', 'vtt', 'edl', 'csv', 'json', 'ffmetadata'] as const;
 
 export type Format = (typeof FORMATS)[number];
 
-/** Items of one answer; the server's limit. */
-const PAGE_MAX = 1_000;
-/** Moments that a page holds at most: days of a busy channel. */
-export const LOADED_MAX = 5_000;
-
-export interface Archive {
-  /** Ascending. */
-  moments: ArchivedMoment[];
-  /** Whether there are more than are loaded. */
-  cut: boolean;
-}
+/** Moments of one answer. */
+const PAGE_ITEMS = 100;
+/** Moments that are read from the log, which gives the oldest first, where the server has no archive. */
+const LOG_ITEMS_MAX = 5_000;
 
 function path(channel: string, rest = ''): string {
   return `/v1/channels/${encodeURIComponent(channel)}/moments${rest}`;
 }
 
-/** Moments since an instant, those that are hidden too where the session may see them. */
+export interface MomentsAsked {
+  fromMs: number | undefined;
+  /** Those that are hidden too; for moderators. */
+  withHidden: boolean;
+  /** Where the page before ended. */
+  cursor: string | undefined;
+}
+
+/** Moments, newest first, a page of them. */
 export async function readMoments(
   channel: string,
-  fromMs: number | undefined,
-  withHidden: boolean,
-): Promise<Archive> {
-  const query = new URLSearchParams({ limit: String(PAGE_MAX) });
+  { fromMs, withHidden, cursor }: MomentsAsked,
+): Promise<PageOf<ArchivedMoment>> {
+  const query = new URLSearchParams();
   if (fromMs !== undefined) query.set('from', new Date(fromMs).toISOString());
   if (withHidden) query.set('include_hidden', 'true');
-  const moments: ArchivedMoment[] = [];
+  if (cursor !== undefined) query.set('cursor', cursor);
+  try {
+    query.set('order', 'desc');
+    return await page(channel, query, PAGE_ITEMS);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.field !== 'order') throw error;
+    query.delete('order');
+    return fromLog(channel, query);
+  }
+}
+
+async function page(channel: string, query: URLSearchParams, limit: number) {
+  query.set('limit', String(limit));
+  return (await ask<PageOf<ArchivedMoment>>(path(channel, `?${query}`))).body;
+}
+
+/** All at once, turned round; of more than fit, the newest. */
+async function fromLog(channel: string, query: URLSearchParams): Promise<PageOf<ArchivedMoment>> {
+  let moments: ArchivedMoment[] = [];
   for (;;) {
-    const { items, next_cursor: cursor } = (
-      await ask<PageOf<ArchivedMoment>>(path(channel, `?${query}`))
-    ).body;
-    moments.push(...items);
-    if (cursor === null) return { moments, cut: false };
-    if (moments.length >= LOADED_MAX) return { moments, cut: true };
+    const { items, next_cursor: cursor } = await page(channel, query, 1_000);
+    moments = [...moments, ...items].slice(-LOG_ITEMS_MAX);
+    if (cursor === null) return { items: moments.reverse(), next_cursor: null };
     query.set('cursor', cursor);
   }
 }

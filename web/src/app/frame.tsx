@@ -1,13 +1,23 @@
 // What all pages of the app have in common: links of the masthead without a new document, title, heading with the focus.
 
 import { Outlet, useRouter } from '@tanstack/react-router';
+import { UNSAFE_PortalProvider as PortalProvider } from 'react-aria';
 import { useEffect, useRef, type ReactNode } from 'react';
 import { appTexts } from '../texts/app.js';
 import { APP_PATHS } from './go.js';
 
 export function Frame() {
   useOwnLinks();
-  return <Outlet />;
+  return (
+    <PortalProvider getContainer={mainLandmark}>
+      <Outlet />
+    </PortalProvider>
+  );
+}
+
+/** Where popovers and dialogs are drawn: what lies outside of every landmark is hard to come across by ear. */
+function mainLandmark(): HTMLElement {
+  return document.querySelector('main') ?? document.body;
 }
 
 /** Lets the masthead's links, which are the live page's too, lead to the app's pages without loading a document. */

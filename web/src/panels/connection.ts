@@ -2,12 +2,9 @@
 
 import type { ConnectionState } from '@emostream/viewer';
 import { part } from '../page.js';
+import { liveTexts } from '../texts/live.js';
 
-/** Words for the reasons that end a stream for good. */
-const ENDINGS: Record<string, string> = {
-  'unknown-channel': 'Ended: no such channel',
-  unauthorized: 'Ended: not allowed',
-};
+const texts = liveTexts.connection;
 
 export class ConnectionPanel {
   readonly #pill = part('connection');
@@ -21,14 +18,14 @@ export class ConnectionPanel {
     switch (state.phase) {
       case 'live':
         this.#wasLive = true;
-        return this.#say('live', 'Live');
+        return this.#say('live', texts.live);
       case 'connecting':
-        if (this.#wasLive) return this.#say('reconnecting', 'Reconnecting…');
-        return this.#say('connecting', 'Connecting…');
+        if (this.#wasLive) return this.#say('reconnecting', texts.reconnecting);
+        return this.#say('connecting', texts.connecting);
       case 'reconnecting':
         return this.#count(Date.now() + state.retryInMs);
       case 'ended':
-        return this.#say('ended', ENDINGS[state.reason] ?? 'Ended');
+        return this.#say('ended', texts.endings[state.reason] ?? texts.ended);
     }
   }
 
@@ -36,7 +33,7 @@ export class ConnectionPanel {
     this.#wasLive = true;
     const tell = () => {
       const seconds = Math.max(1, Math.ceil((untilMs - Date.now()) / 1000));
-      this.#say('reconnecting', `Reconnecting in ${seconds} s`);
+      this.#say('reconnecting', texts.reconnectingIn(seconds));
     };
     tell();
     this.#countdown = setInterval(tell, 500);

@@ -3,6 +3,7 @@
 import type { Counts, ReactionError } from '@emostream/viewer';
 import { emoteName } from '../emote-names.js';
 import { formatCount, part } from '../page.js';
+import { showFace, type Pictures } from '../palette.js';
 import { liveTexts } from '../texts/live.js';
 
 interface DeckActions {
@@ -25,7 +26,7 @@ export class Deck {
   readonly #refusal = part('refusal');
   readonly #actions: DeckActions;
   #palette: readonly string[] = [];
-  #pictures: ReadonlyMap<string, string> = new Map();
+  #pictures: Pictures = new Map();
   #counted = 0;
   #refusalTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -46,7 +47,7 @@ export class Deck {
   }
 
   /** Pictures of the channel's own emotes, by name. */
-  showPictures(pictures: ReadonlyMap<string, string>): void {
+  showPictures(pictures: Pictures): void {
     this.#pictures = pictures;
     for (const button of this.#buttons()) this.#picture(button);
   }
@@ -87,16 +88,9 @@ export class Deck {
     return button;
   }
 
-  /** A custom emote without a picture appears as its name. */
   #picture(button: HTMLButtonElement): void {
-    const emote = button.dataset['emote'] ?? '';
     const face = button.querySelector('.tap-emote');
-    const url = this.#pictures.get(emote);
-    if (!face || !url) return;
-    const image = document.createElement('img');
-    image.src = url;
-    image.alt = '';
-    face.replaceChildren(image);
+    if (face) showFace(face, button.dataset['emote'] ?? '', this.#pictures);
   }
 
   #fold(rest: HTMLButtonElement[]): void {

@@ -4,8 +4,10 @@ import { EMOTE_FONT } from '@emostream/viewer/layer';
 import { emoteName } from '../emote-names.js';
 import { formatCount, part } from '../page.js';
 import { Picture } from '../picture.js';
+import { liveTexts } from '../texts/live.js';
 import { WINDOWS_KEPT, type WindowLedger } from '../window-ledger.js';
 
+const texts = liveTexts.strip;
 const ROWS = 5;
 const LABEL_PX = 34;
 const MARKS_PX = 12;
@@ -22,6 +24,7 @@ export class HeatStrip {
   );
   readonly #momentStarts = new Set<number>();
   #ledger: WindowLedger | undefined;
+  #images: ReadonlyMap<string, HTMLImageElement> = new Map();
   /** Start of the right-most column. */
   #newestMs = 0;
 
@@ -38,6 +41,18 @@ export class HeatStrip {
     this.#picture.redraw();
   }
 
+  /** Pictures of the channel's own emotes, by name. */
+  showPictures(pictures: ReadonlyMap<string, string>): void {
+    this.#images = new Map(
+      [...pictures].map(([emote, url]) => {
+        const image = new Image();
+        image.addEventListener('load', () => this.#picture.redraw());
+        image.src = url;
+        return [emote, image];
+      }),
+    );
+  }
+
   markMoment(startMs: number): void {
     this.#momentStarts.add(startMs);
     for (const mark of this.#momentStarts) {
@@ -49,12 +64,10 @@ export class HeatStrip {
   #describe(ledger: WindowLedger, windowMs: number): void {
     const peak = Math.max(...ledger.rows.map(({ total }) => total));
     const seconds = windowMs / 1000;
-    this.#peak.textContent = `Peak ${formatCount(peak)} in ${seconds} s`;
-    const spanS = WINDOWS_KEPT * seconds;
-    this.#axisStart.textContent = spanS % 60 === 0 ? `${spanS / 60} min ago` : `${spanS} s ago`;
+    this.#peak.textContent = texts.peak(formatCount(peak), seconds);
+    this.#axisStart.textContent = texts.since(WINDOWS_KEPT * seconds);
     const names = ledger.leaders(3).map(emoteName);
-    const label = `Reactions over time; most: ${names.join(', ')}; peak ${formatCount(peak)}`;
-    this.#canvas.setAttribute('aria-label', label);
+    this.#canvas.setAttribute('aria-label', texts.spoken(names, formatCount(peak)));
   }
 
   #draw(context: CanvasRenderingContext2D, width: number, height: number): void {
@@ -74,6 +87,15 @@ export class HeatStrip {
     context.textBaseline = 'middle';
     context.fillStyle = this.#picture.color('--text');
     leaders.forEach((emote, row) => {
+      const image = this.#images.get(emote);
+      if (image?.complete && image.naturalWidth > 0) {
+        const edge = Math.min(22, rowPx * 0.9);
+        const scale = edge / Math.max(image.naturalWidth, image.naturalHeight);
+        const [w, h] = [image.naturalWidth * scale, image.naturalHeight * scale];
+        const middle = MARKS_PX + (row + 0.5) * rowPx;
+        context.drawImage(image, (edge - w) / 2, middle - h / 2, w, h);
+        return;
+      }
       context.fillText(emote, 0, MARKS_PX + (row + 0.54) * rowPx, LABEL_PX - 8);
     });
 

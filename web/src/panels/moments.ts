@@ -2,8 +2,11 @@
 
 import type { Gap, Moment } from '@emostream/viewer';
 import { emoteName } from '../emote-names.js';
-import { formatClock, formatCount, part, plural } from '../page.js';
+import { formatClock, formatCount, part } from '../page.js';
+import { showFace, type Pictures } from '../palette.js';
+import { liveTexts } from '../texts/live.js';
 
+const texts = liveTexts.moment;
 const SHOWN_MAX = 20;
 /** A sequence number is event time in milliseconds times this, plus an ordinal. */
 const SEQ_PER_MS = 256;
@@ -11,21 +14,35 @@ const SEQ_PER_MS = 256;
 export class MomentsPanel {
   readonly #list = part('moments');
   readonly #quiet = part('moments-quiet');
+  #pictures: Pictures = new Map();
 
   /** Puts a moment in its place; one that is there already stays as it is. */
   add(moment: Moment, entrance: 'new' | 'past'): void {
     if (this.#find(moment.seq)) return;
-    const item = this.#insert(moment.seq, momentItem(moment));
+    const made = momentItem(moment);
+    this.#face(made);
+    const item = this.#insert(moment.seq, made);
     if (item && entrance === 'new') item.classList.add('fresh');
+  }
+
+  /** Pictures of the channel's own emotes, by name. */
+  showPictures(pictures: Pictures): void {
+    this.#pictures = pictures;
+    for (const item of this.#list.querySelectorAll<HTMLElement>('.moment')) this.#face(item);
   }
 
   /** Says that moments between two sequence numbers are lost. */
   addGap({ from, to }: Gap): void {
     const item = document.createElement('li');
     item.className = 'missing';
-    const [start, end] = [from, to].map((seq) => formatClock(seq / SEQ_PER_MS));
-    item.textContent = `Moments from ${start} to ${end} could not be recovered`;
+    const clock = (seq: number) => formatClock(seq / SEQ_PER_MS);
+    item.textContent = texts.missing(clock(from), clock(to));
     this.#insert(to, item);
+  }
+
+  #face(item: HTMLElement): void {
+    const face = item.querySelector('.moment-emote');
+    if (face) showFace(face, item.dataset['emote'] ?? '', this.#pictures);
   }
 
   #find(seq: number): Element | null {
@@ -72,8 +89,7 @@ function momentItem(moment: Moment): HTMLLIElement {
   time.textContent = formatClock(Date.parse(moment.window_start));
   meta.append(time);
   if (moment.reactors > 0) {
-    const people = plural(moment.reactors, 'person', 'people');
-    meta.append(` · ${formatCount(moment.reactors)} ${people}`);
+    meta.append(` · ${texts.people(moment.reactors, formatCount(moment.reactors))}`);
   }
 
   const body = document.createElement('div');
@@ -85,14 +101,14 @@ function momentItem(moment: Moment): HTMLLIElement {
 /** Strength as a number and as up to five filled marks, each twice the one before. */
 function strengthOf(strength: number): HTMLElement {
   const box = span('strength', '');
-  box.title = 'Strength against what this moment needed';
+  box.title = texts.strengthHint;
   const value = span('strength-value', `×${strength.toFixed(1)}`);
   const level = Math.min(5, Math.max(1, 1 + Math.floor(Math.log2(Math.max(1, strength)) * 1.5)));
   const marks = span('strength-marks', '');
   marks.dataset['level'] = String(level);
   marks.setAttribute('aria-hidden', 'true');
   for (let mark = 1; mark <= 5; mark += 1) marks.append(span(mark <= level ? 'on' : '', ''));
-  box.append(span('visually-hidden', 'strength '), value, marks);
+  box.append(span('visually-hidden', `${texts.strength} `), value, marks);
   return box;
 }
 

@@ -2,8 +2,9 @@
 
 import type { Counts, Pulse } from '@emostream/viewer';
 import type { EmostreamLayer } from '@emostream/viewer/layer';
-import { formatCount, part, plural } from '../page.js';
+import { formatCount, part } from '../page.js';
 import { OwnEcho } from '../own-echo.js';
+import { liveTexts } from '../texts/live.js';
 import type { WindowLedger } from '../window-ledger.js';
 import { Beat } from './beat.js';
 
@@ -36,8 +37,7 @@ export class Stage {
     const { total, reactors } = quiet ? { total: 0, reactors: 0 } : newest;
     this.#total.textContent = formatCount(total);
     const seconds = newest.window_ms / 1000;
-    const noun = plural(total, 'reaction', 'reactions');
-    this.#label.textContent = `${noun} in ${seconds} ${plural(seconds, 'second', 'seconds')}`;
+    this.#label.textContent = liveTexts.reactionsIn(total, seconds);
     this.#reactors.textContent = formatCount(reactors);
     this.#joined.textContent = formatCount(ledger.joinedTotal);
     this.#figures.dataset['counts'] = JSON.stringify(newest.counts);

@@ -27,4 +27,35 @@ export const liveTexts = {
     closed: 'The stream has ended.',
     'emote-not-allowed': 'The channel does not take this emoji any more.',
   } as Record<string, string>,
+
+  connection: {
+    live: 'Live',
+    connecting: 'Connecting…',
+    reconnecting: 'Reconnecting…',
+    reconnectingIn: (seconds: number) => `Reconnecting in ${seconds} s`,
+    ended: 'Ended',
+    /** By the reason that ends a stream for good. */
+    endings: {
+      'unknown-channel': 'Ended: no such channel',
+      unauthorized: 'Ended: not allowed',
+    } as Record<string, string>,
+  },
+
+  reactionsIn: (count: number, seconds: number) =>
+    `${count === 1 ? 'reaction' : 'reactions'} in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`,
+
+  strip: {
+    peak: (written: string, seconds: number) => `Peak ${written} in ${seconds} s`,
+    since: (seconds: number) =>
+      seconds % 60 === 0 ? `${seconds / 60} min ago` : `${seconds} s ago`,
+    spoken: (names: string[], peak: string) =>
+      `Reactions over time; most: ${names.join(', ')}; peak ${peak}`,
+  },
+
+  moment: {
+    people: (count: number, written: string) => `${written} ${count === 1 ? 'person' : 'people'}`,
+    strength: 'strength',
+    strengthHint: 'Strength against what this moment needed',
+    missing: (from: string, to: string) => `Moments from ${from} to ${to} could not be recovered`,
+  },
 };

@@ -2,14 +2,18 @@
 
 export const momentsTexts = {
   title: 'Moments',
-  range: 'From the last',
-  ranges: { 1: 'hour', 24: '24 hours', 168: '7 days', 0: 'everything' } as Record<number, string>,
+  range: 'Show',
+  ranges: {
+    1: 'the last hour',
+    24: 'the last 24 hours',
+    168: 'the last 7 days',
+    0: 'everything',
+  } as Record<number, string>,
   none: 'No moment was recorded in this time.',
   some: (count: number) =>
     `${count.toLocaleString('en')} ${count === 1 ? 'moment' : 'moments'}, newest first`,
-  cut: (count: number) =>
-    `These are the oldest ${count.toLocaleString('en')} of this time. Choose a shorter one to see the newest.`,
-  more: 'Show more',
+  first: (count: number) => `The newest ${count.toLocaleString('en')} moments`,
+  more: 'Show older ones',
   people: (count: number, written: string) => `${written} ${count === 1 ? 'person' : 'people'}`,
   strength: 'strength',
   hidden: 'hidden',
@@ -35,6 +39,7 @@ export const momentsTexts = {
     offsetHint: 'Such as 1:30, -12 or 0.5 seconds; later is positive.',
     offsetWrong: 'Enter seconds, or minutes and seconds as in 1:30.',
     fps: 'Frames per second',
+    fpsHint: 'Only an EDL needs it.',
     download: (name: string) => `Download as ${name}`,
     formats: {
       youtube: ['YouTube chapters', 'Text for a video’s description'],

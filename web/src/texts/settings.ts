@@ -43,13 +43,13 @@ export const settingsTexts = {
       significance: ['Significance', 'Standard deviations above the usual rate'],
       factor: ['Times the usual rate', ''],
       reactors: ['Fewest different people', ''],
-      reactions_per_reactor: [
-        'Reactions believed per person',
-        'More than these by one person do not count',
-      ],
       fast_ms: ['Recent rate looks back', 'milliseconds'],
       slow_ms: ['Usual rate looks back', 'milliseconds'],
       cooldown_ms: ['Pause after a moment', 'milliseconds, for the same emoji'],
+      together_ms: [
+        'Belongs to a moment',
+        'milliseconds, for other emojis after it; 0: each for itself',
+      ],
     },
     asPreset: 'as preset',
     measure: 'Measured as',
@@ -149,7 +149,7 @@ export const settingsTexts = {
   conflict: {
     title: 'Somebody else saved meanwhile',
     lead: (who: string, when: string, version: number) =>
-      `${who} saved version ${version} (${when}), after you began. Nothing of yours is lost: choose for each entry which one holds.`,
+      `${who} saved version ${version} (${when}), after you began. Nothing of either is lost: choose for each entry which one holds.`,
     field: 'Entry',
     mine: 'Yours',
     theirs: 'Theirs',
@@ -158,8 +158,19 @@ export const settingsTexts = {
     onlyMine: 'changed by you',
     onlyTheirs: 'changed by them',
     choose: (field: string) => `Which holds: ${field}`,
+    chooseFirst: (fields: string[]) =>
+      `You both changed this. Choose which holds: ${fields.join(', ')}.`,
+    wholesale: 'Settle everything at once',
     keepMine: 'Keep all of mine',
+    keepMineDrops: (fields: string[], version: number) =>
+      fields.length === 0
+        ? 'Undoes nothing of theirs.'
+        : `Undoes what they changed: ${fields.join(', ')}. The history keeps it as version ${version}.`,
     takeTheirs: 'Take all of theirs',
+    takeTheirsDrops: (fields: string[]) =>
+      fields.length === 0
+        ? 'Drops nothing of yours.'
+        : `Drops what you changed: ${fields.join(', ')}. It was never saved and cannot be brought back.`,
     save: 'Save this choice',
     later: 'Back to the form',
     took: 'Their settings are in the form now. Your changes are dropped.',

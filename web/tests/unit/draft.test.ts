@@ -1,7 +1,7 @@
 // Editing settings: what counts as a change, and merging with another's without losing either.
 
 import { expect, it } from 'vitest';
-import type { Settings } from '../src/api/documents.js';
+import type { Settings } from '../../src/api/documents.js';
 import {
   changes,
   check,
@@ -10,14 +10,14 @@ import {
   fieldOfProblem,
   inputOf,
   merged,
-} from '../src/app/settings/draft.js';
+} from '../../src/app/settings/draft.js';
 
 const NUMBERS = {
   floor: 10,
   significance: 8,
   factor: 2,
   reactors: 5,
-  reactions_per_reactor: 3,
+  together_ms: 15_000,
   fast_ms: 10_000,
   slow_ms: 200_000,
   cooldown_ms: 60_000,

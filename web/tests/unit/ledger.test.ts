@@ -1,8 +1,8 @@
 // The sums that the page shows: each window once, whatever order stream and archive bring it in.
 
 import { expect, it } from 'vitest';
-import { OwnEcho } from '../src/own-echo.js';
-import { WindowLedger, WINDOWS_KEPT } from '../src/window-ledger.js';
+import { OwnEcho } from '../../src/own-echo.js';
+import { WindowLedger, WINDOWS_KEPT } from '../../src/window-ledger.js';
 
 const START_MS = Date.parse('2026-11-20T20:00:00.000Z');
 

@@ -1,7 +1,7 @@
 // Offsets as people type them, and the addresses of exports.
 
 import { expect, it } from 'vitest';
-import { exportAddress, parseOffset } from '../src/api/moments.js';
+import { exportAddress, parseOffset } from '../../src/api/moments.js';
 
 it.each([
   ['', 0],

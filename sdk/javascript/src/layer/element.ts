@@ -11,6 +11,8 @@ const PIXEL_RATIO_MAX = 2;
 const PULSE_MS = 100;
 /** Emotes started by one pulse. */
 const LAUNCHES_PER_PULSE_MAX = 48;
+/** Half an own emote's size: how near to the layer's sides, and how far below it, one may start. */
+const EDGE_PX = 24;
 
 const STYLE = `
 :host { display: block; position: relative; pointer-events: none; contain: strict; }
@@ -98,7 +100,11 @@ export class EmostreamLayer extends Base {
   launchFrom(emote: string, clientX: number, clientY: number): void {
     if (!this.#visible || this.#calm.matches) return;
     const box = this.getBoundingClientRect();
-    const from = { x: clientX - box.left, y: Math.min(clientY - box.top, box.height + 24) };
+    // A point beside or below the layer starts at its edge: it would fly where nothing is drawn.
+    const from = {
+      x: Math.min(Math.max(clientX - box.left, EDGE_PX), Math.max(box.width - EDGE_PX, EDGE_PX)),
+      y: Math.min(clientY - box.top, box.height + EDGE_PX),
+    };
     const { width, height } = this.#area;
     this.#particles.launch({ emote, atMs: performance.now(), width, height, from, own: true });
     this.#wake();

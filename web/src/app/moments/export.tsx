@@ -64,12 +64,19 @@ export function ExportSection({
         </div>
         <div className="field">
           <label htmlFor="fps">{texts.fps}</label>
-          <select id="fps" value={fps} onChange={(event) => setFps(event.target.value)}>
+          <select
+            aria-describedby="fps-hint"
+            id="fps"
+            value={fps}
+            onChange={(event) => setFps(event.target.value)}
+          >
             {RATES.map((rate) => (
               <option key={rate}>{rate}</option>
             ))}
           </select>
-          <p className="hint">EDL</p>
+          <p className="hint" id="fps-hint">
+            {texts.fpsHint}
+          </p>
         </div>
       </div>
       <ul className="downloads">

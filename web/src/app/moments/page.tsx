@@ -1,13 +1,14 @@
 // The recorded moments of a channel: to look through, to tidy up, to take away.
 
-import { useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 import type { ArchivedMoment } from '../../api/documents.js';
-import { LOADED_MAX, readMoments } from '../../api/moments.js';
+import { readMoments } from '../../api/moments.js';
 import { mayActAs } from '../../api/session.js';
 import { readPalette } from '../../api/settings.js';
 import { picturesOf } from '../../palette.js';
+import { appTexts } from '../../texts/app.js';
 import { momentsTexts as texts } from '../../texts/moments.js';
 import { ChannelChoice } from '../channel-choice.js';
 import { Page } from '../frame.js';
@@ -20,8 +21,6 @@ import '../../styles/moments.css';
 
 const HOUR_MS = 3_600_000;
 const HOURS = [1, 24, 168, 0];
-/** Moments drawn at once; more come by a press. */
-const SHOWN_STEP = 50;
 
 export function MomentsPage() {
   const channel = useSearch({ from: '/moments' }).channel ?? 'main';
@@ -30,10 +29,14 @@ export function MomentsPage() {
   const fromMs = useMemo(() => (hours === 0 ? undefined : Date.now() - hours * HOUR_MS), [hours]);
   useSession();
   const mayChange = mayActAs('moderator');
-  const archive = useQuery({
+  const archive = useInfiniteQuery({
     queryKey: ['moments', channel, hours, mayChange],
-    queryFn: () => readMoments(channel, fromMs, mayChange),
+    queryFn: ({ pageParam: cursor }) =>
+      readMoments(channel, { fromMs, withHidden: mayChange, cursor }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
+  const moments = useMemo(() => archive.data?.pages.flatMap(({ items }) => items), [archive.data]);
   return (
     <Page title={texts.title} aside={<ChannelChoice channel={channel} path="/moments" />}>
       <label className="inline-field page-lead">
@@ -50,7 +53,24 @@ export function MomentsPage() {
         <section className="panel section" aria-label={texts.title}>
           {archive.isPending && <Loading />}
           {archive.isError && <Failed error={archive.error} again={() => void archive.refetch()} />}
-          {archive.data && <List channel={channel} {...archive.data} mayChange={mayChange} />}
+          {moments && (
+            <List
+              channel={channel}
+              moments={moments}
+              hasMore={archive.hasNextPage}
+              mayChange={mayChange}
+            />
+          )}
+          {archive.hasNextPage && (
+            <button
+              type="button"
+              className="button"
+              onClick={() => void archive.fetchNextPage()}
+              aria-disabled={archive.isFetchingNextPage}
+            >
+              {archive.isFetchingNextPage ? appTexts.loading : texts.more}
+            </button>
+          )}
         </section>
         <ExportSection channel={channel} fromMs={fromMs} />
       </div>
@@ -61,24 +81,22 @@ export function MomentsPage() {
 interface ListProps {
   channel: string;
   moments: ArchivedMoment[];
-  cut: boolean;
+  /** Whether there are older ones than these. */
+  hasMore: boolean;
   mayChange: boolean;
 }
 
-function List({ channel, moments, cut, mayChange }: ListProps) {
-  const [shown, setShown] = useState(SHOWN_STEP);
+function List({ channel, moments, hasMore, mayChange }: ListProps) {
   const palette = useQuery({ queryKey: ['palette', channel], queryFn: () => readPalette(channel) });
   const pictures = useMemo(() => picturesOf(palette.data?.custom_emotes ?? []), [palette.data]);
-  const newest = useMemo(() => moments.toReversed(), [moments]);
-  if (moments.length === 0) return <p>{texts.none}</p>;
+  if (moments.length === 0) return <p className="nothing">{texts.none}</p>;
   return (
     <>
       <p className="hint" role="status">
-        {texts.some(moments.length)}
+        {hasMore ? texts.first(moments.length) : texts.some(moments.length)}
       </p>
-      {cut && <p className="wrong">{texts.cut(LOADED_MAX)}</p>}
       <ol className="archive">
-        {newest.slice(0, shown).map((moment) => (
+        {moments.map((moment) => (
           <MomentItem
             key={moment.id}
             channel={channel}
@@ -88,11 +106,6 @@ function List({ channel, moments, cut, mayChange }: ListProps) {
           />
         ))}
       </ol>
-      {newest.length > shown && (
-        <button type="button" className="button" onClick={() => setShown(shown + SHOWN_STEP)}>
-          {texts.more}
-        </button>
-      )}
     </>
   );
 }

@@ -1,6 +1,7 @@
-// Two saved: the second sees what the first changed, and chooses entry by entry. Nothing is lost on the way.
+// Two saved: the second sees what the first changed, and chooses entry by entry. What both changed has no choice made
+// for it, and the ways that drop something name what they drop.
 
-import { useState } from 'react';
+import { useId, useRef, useState } from 'react';
 import {
   Button,
   Dialog,
@@ -57,16 +58,22 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
   const their = draftOf(theirs.body);
   const difference = compare(base, mine, their);
   const fields = [...difference.conflicts, ...difference.theirs, ...difference.mine];
-  const first = (field: Field): Side => (difference.theirs.includes(field) ? 'theirs' : 'mine');
-  const [choice, setChoice] = useState<Partial<Record<Field, Side>>>({});
-  const sideOf = (field: Field) => choice[field] ?? first(field);
-  const chosen = Object.fromEntries(fields.map((field) => [field, sideOf(field)]));
+  const [choice, setChoice] = useState<Choice>(() => only(difference));
+  const [asked, setAsked] = useState(false);
+  const list = useRef<HTMLUListElement>(null);
+  const open = difference.conflicts.filter((field) => choice[field] === undefined);
+  const submit = () => {
+    const [first] = open;
+    if (first === undefined) return save(merged(mine, their, choice));
+    setAsked(true);
+    list.current?.querySelector<HTMLElement>(`[data-conflict=${first}] input`)?.focus();
+  };
   return (
     <>
       <Heading slot="title">{texts.title}</Heading>
       <p>{texts.lead(who ?? settingsTexts.bySystem, formatTime(when), version)}</p>
       {fields.length === 0 && <p>{texts.same}</p>}
-      <ul className="conflicts">
+      <ul className="conflicts" ref={list}>
         {fields.map((field) => (
           <li key={field} data-conflict={field}>
             <p className="conflict-field">
@@ -84,8 +91,9 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
             <RadioGroup
               className="sides"
               aria-label={texts.choose(fieldName(field))}
-              value={sideOf(field)}
+              value={choice[field] ?? null}
               onChange={(side) => setChoice({ ...choice, [field]: side as Side })}
+              isInvalid={asked && open.includes(field)}
             >
               <Radio value="mine" className="side">
                 <span className="side-name">{texts.mine}</span>
@@ -99,25 +107,68 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
           </li>
         ))}
       </ul>
+      <details className="wholesale">
+        <summary>{texts.wholesale}</summary>
+        <Wholesale
+          words={texts.keepMine}
+          cost={texts.keepMineDrops(
+            named([...difference.theirs, ...difference.conflicts]),
+            version,
+          )}
+          act={() => save(mine)}
+        />
+        <Wholesale
+          words={texts.takeTheirs}
+          cost={texts.takeTheirsDrops(named([...difference.mine, ...difference.conflicts]))}
+          act={takeTheirs}
+        />
+      </details>
       <div className="dialog-actions">
-        <Button
-          className="button button-main"
-          onPress={() => save(merged(mine, their, chosen))}
-          autoFocus
-        >
+        <p className="wrong" role="alert">
+          {asked && open.length > 0 ? texts.chooseFirst(named(open)) : ''}
+        </p>
+        <Button className="button button-main" onPress={submit} autoFocus>
           {texts.save}
-        </Button>
-        <Button className="button" onPress={() => save(mine)}>
-          {texts.keepMine}
-        </Button>
-        <Button className="button" onPress={takeTheirs}>
-          {texts.takeTheirs}
         </Button>
         <Button className="button button-plain" onPress={later}>
           {texts.later}
         </Button>
       </div>
     </>
+  );
+}
+
+type Choice = Partial<Record<Field, Side>>;
+
+/** What only one of both changed is that one's, until it is chosen otherwise. */
+function only({ mine, theirs }: Merge): Choice {
+  const sides = (fields: Field[], side: Side) => fields.map((field) => [field, side] as const);
+  return Object.fromEntries([...sides(mine, 'mine'), ...sides(theirs, 'theirs')]);
+}
+
+function named(fields: Field[]): string[] {
+  return fields.map(fieldName);
+}
+
+interface WholesaleProps {
+  words: string;
+  /** What is dropped by it. */
+  cost: string;
+  act: () => void;
+}
+
+/** A way to settle everything at once, beside what it costs. */
+function Wholesale({ words, cost, act }: WholesaleProps) {
+  const id = useId();
+  return (
+    <div className="wholesale-way">
+      <Button className="button" onPress={act} aria-describedby={id}>
+        {words}
+      </Button>
+      <p className="hint" id={id}>
+        {cost}
+      </p>
+    </div>
   );
 }
 

@@ -29,9 +29,14 @@ export function describe(draft: Draft, field: Field, other?: Draft): string {
 
 /** The same for ears: names in place of emoji. */
 export function spoken(draft: Draft, field: Field): string | undefined {
-  if (field !== 'allowed' && field !== 'accepted' && field !== 'featured') return undefined;
-  const emotes = draft[field];
-  return emotes && emotes.length > 0 ? emotes.map(emoteName).join(', ') : undefined;
+  const emotes = emotesOf(draft, field);
+  return emotes.length > 0 ? emotes.map(emoteName).join(', ') : undefined;
+}
+
+/** The emotes that a field lists; none where it lists none or every one. */
+export function emotesOf(draft: Draft, field: Field): readonly string[] {
+  const isList = field === 'allowed' || field === 'accepted' || field === 'featured';
+  return (isList && draft[field]) || [];
 }
 
 /** Below 1 a share, else a count. */

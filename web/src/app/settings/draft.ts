@@ -35,10 +35,10 @@ export const NUMBERS = [
   'significance',
   'factor',
   'reactors',
-  'reactions_per_reactor',
   'fast_ms',
   'slow_ms',
   'cooldown_ms',
+  'together_ms',
 ] as const satisfies readonly (keyof FullNumbers)[];
 
 export function draftOf({ rule, plain, allowed_emotes, palette }: Settings): Draft {

@@ -5,9 +5,10 @@ import type { SettingsVersion } from '../../api/documents.js';
 import { readHistory } from '../../api/settings.js';
 import { notify } from '../../notices.js';
 import { settingsTexts } from '../../texts/settings.js';
+import { Emote } from '../emotes/emote.js';
 import { Failed, Loading } from '../status.js';
 import { formatTime } from '../time.js';
-import { describe, fieldName, spoken } from './describe.js';
+import { describe, emotesOf, fieldName, spoken } from './describe.js';
 import { changes, draftOf, type Draft, type Field } from './draft.js';
 import { Section, useForm } from './form.js';
 
@@ -122,14 +123,15 @@ interface ValueProps {
 
 /** A value for eyes, with names for ears where it is made of emoji. */
 export function Value({ draft, field, other }: ValueProps) {
+  const { pictures } = useForm();
   const names = spoken(draft, field);
   if (names === undefined) return <span className="value">{describe(draft, field, other)}</span>;
   return (
     <span className="value">
       <span className="visually-hidden">{names}</span>
-      <span className="emote-text" aria-hidden="true">
-        {describe(draft, field)}
-      </span>
+      {emotesOf(draft, field).map((emote) => (
+        <Emote key={emote} emote={emote} pictures={pictures} />
+      ))}
     </span>
   );
 }

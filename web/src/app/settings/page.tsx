@@ -65,7 +65,11 @@ function Editor({ channel, answer }: { channel: string; answer: Answer<Settings>
       <p className="lead page-lead" data-testid="settings-version" data-version={version}>
         {settingsTexts.version(version, formatTime(when), who ?? settingsTexts.bySystem)}
       </p>
-      {readOnly && <p className="panel failed">{settingsTexts.readOnly}</p>}
+      {readOnly && (
+        <p className="panel told" role="note">
+          {settingsTexts.readOnly}
+        </p>
+      )}
       <div className="columns">
         <div className="column">
           <RuleSection />
