@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use emostream_moments::preview::preview;
 use emostream_protocol::{ChannelName, ChannelSettings, Emotes, Epoch, Position, row};
 use emostream_store::{
-    ArchiveBatch, ArchiveQuery, ArchiveSource, PAGE_LIMIT_MAX, Store, StoreOptions, WindowRecord,
+    ArchiveBatch, ArchiveQuery, ArchiveSource, Order, PAGE_LIMIT_MAX, Store, StoreOptions, WindowRecord,
 };
 use tokio::runtime::Builder;
 
@@ -165,6 +165,7 @@ async fn pages(store: &Store, day: &Day, mut show: impl FnMut(&WindowRecord) -> 
         channel: &day.channel,
         from_ms: 0,
         to_ms: i64::MAX,
+        order: Order::Ascending,
         after: None,
         limit: PAGE_LIMIT_MAX,
     };
