@@ -74,6 +74,12 @@ it('tells conflicts from what only one of two changed', () => {
   });
 });
 
+it('leaves the full rule alone where somebody chose the plain one', () => {
+  const mine = { ...BASE, full: { preset: 'hard' as const } };
+  const theirs = { ...BASE, kind: 'plain' as const, full: { preset: 'normal' as const } };
+  expect(compare(BASE, mine, theirs)).toEqual({ conflicts: [], theirs: ['kind'], mine: ['full'] });
+});
+
 it('takes field by field what was chosen', () => {
   const mine = { ...BASE, threshold: 12, allowed: ['🔥'] };
   const theirs = { ...BASE, threshold: 3, allowed: ['👏'], interval: 50 };

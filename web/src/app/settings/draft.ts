@@ -76,6 +76,11 @@ export function changes(before: Draft, after: Draft): Field[] {
   return FIELDS.filter((field) => shape(before, field) !== shape(after, field));
 }
 
+/** The same, of what is saved: the plain rule takes the full one's numbers neither along nor away. */
+export function saved(before: Draft, after: Draft): Field[] {
+  return changes(before, after).filter((field) => field !== 'full' || after.kind === 'full');
+}
+
 function shape(draft: Draft, field: Field): string {
   if (field === 'full') {
     const { preset, ...numbers } = draft.full;
@@ -97,8 +102,8 @@ export interface Merge {
 
 /** Compares two drafts that were made from one. */
 export function compare(base: Draft, mine: Draft, theirs: Draft): Merge {
-  const byMe = changes(base, mine);
-  const byThem = changes(base, theirs);
+  const byMe = saved(base, mine);
+  const byThem = saved(base, theirs);
   const apart = changes(mine, theirs);
   return {
     conflicts: byMe.filter((field) => byThem.includes(field) && apart.includes(field)),

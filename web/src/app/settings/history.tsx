@@ -9,7 +9,7 @@ import { Emote } from '../emotes/emote.js';
 import { Failed, Loading } from '../status.js';
 import { formatTime } from '../time.js';
 import { describe, emotesOf, fieldName, spoken } from './describe.js';
-import { changes, draftOf, type Draft, type Field } from './draft.js';
+import { draftOf, saved, type Draft, type Field } from './draft.js';
 import { Section, useForm } from './form.js';
 
 const texts = settingsTexts.history;
@@ -101,13 +101,14 @@ function Version({ version, before, isCurrent }: VersionProps) {
 function Changes(props: { before: Draft | undefined; after: Draft; version: number }) {
   const { before, after, version } = props;
   if (!before) return version === 1 ? <p className="history-what">{texts.first}</p> : null;
-  const fields = changes(before, after);
+  const fields = saved(before, after);
+  const other = before.kind === after.kind ? before : undefined;
   if (fields.length === 0) return <p className="history-what hint">{texts.nothing}</p>;
   return (
     <ul className="history-what">
       {fields.map((field) => (
         <li key={field}>
-          {fieldName(field)}: <Value draft={after} field={field} other={before} />
+          {fieldName(field)}: <Value draft={after} field={field} other={other} />
         </li>
       ))}
     </ul>
