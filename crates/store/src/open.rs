@@ -3,6 +3,7 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
+    Connection,
     pool::PoolOptions,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -92,7 +93,13 @@ async fn open_sqlite(path: &str, options: &StoreOptions) -> Result<Database, Sto
     // FULL: in WAL mode, NORMAL would lose the newest commits with the power.
     let settings = settings.filename(path).synchronous(SqliteSynchronous::Full);
     let writing = settings.clone().journal_mode(SqliteJournalMode::Wal);
-    let writer = SqlitePoolOptions::connect_with(lasting(1), writing).await?;
+    // SQLite itself ends a transaction for which the disk has no room. The connection does not learn of it and would begin
+    // no other, so that it gives way to a new one.
+    let lasting_writer = lasting(1).before_acquire(|writer, _| {
+        let is_usable = !writer.is_in_transaction();
+        Box::pin(async move { Ok(is_usable) })
+    });
+    let writer = SqlitePoolOptions::connect_with(lasting_writer, writing).await?;
     let readers = lasting(options.readers).connect_with(settings.read_only(true)).await?;
     Ok(Database::Sqlite { writer, readers })
 }
@@ -112,4 +119,37 @@ async fn create_private(path: &Path) -> std::io::Result<()> {
         tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await?;
     }
     tokio::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use emostream_protocol::ChannelName;
+
+    use super::{Store, StoreOptions};
+    use crate::{NewChannel, NewEmote, NewSettings, StoreError, database::Database};
+
+    #[tokio::test]
+    async fn after_a_full_disk_changes_are_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("store.db").display());
+        let store = Store::open(&url, &StoreOptions::default()).await.unwrap();
+        let main = ChannelName::new("main").unwrap();
+        let channel = NewChannel { name: main.clone(), title: String::new(), seed_hash: None };
+        store.create_channel(&channel, &NewSettings { document: "{}", by: "x" }, 10, 1).await.unwrap();
+        let Database::Sqlite { writer, .. } = &store.database else { panic!("SQLite") };
+        // As if the disk had room for a little more than there is.
+        sqlx::query("PRAGMA max_page_count = 40").execute(writer).await.unwrap();
+        let put = async |name: &str, bytes: usize| {
+            let image = vec![7; bytes];
+            let emote = NewEmote { name, media_type: "image/png", image: &image };
+            store.put_emote(&main, &emote, 10, 1).await
+        };
+        let refused = put("large", 1_000_000).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        for name in ["a", "b", "c"] {
+            assert_eq!(put(name, 10).await, Ok(true));
+        }
+        assert_eq!(store.get_emote(&main, "large").await.unwrap(), None);
+        store.close().await;
+    }
 }
