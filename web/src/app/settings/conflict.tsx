@@ -75,36 +75,15 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
       {fields.length === 0 && <p>{texts.same}</p>}
       <ul className="conflicts" ref={list}>
         {fields.map((field) => (
-          <li key={field} data-conflict={field}>
-            <p className="conflict-field">
-              <strong>{fieldName(field)}</strong>{' '}
-              <span className="hint">{reasonOf(difference, field)}</span>
-            </p>
-            <p className="hint">
-              {texts.before}:{' '}
-              <Value
-                draft={base}
-                field={field}
-                other={changes(base, mine).includes(field) ? mine : their}
-              />
-            </p>
-            <RadioGroup
-              className="sides"
-              aria-label={texts.choose(fieldName(field))}
-              value={choice[field] ?? null}
-              onChange={(side) => setChoice({ ...choice, [field]: side as Side })}
-              isInvalid={asked && open.includes(field)}
-            >
-              <Radio value="mine" className="side">
-                <span className="side-name">{texts.mine}</span>
-                <Value draft={mine} field={field} other={their} />
-              </Radio>
-              <Radio value="theirs" className="side">
-                <span className="side-name">{texts.theirs}</span>
-                <Value draft={their} field={field} other={mine} />
-              </Radio>
-            </RadioGroup>
-          </li>
+          <Entry
+            key={field}
+            field={field}
+            reason={reasonOf(difference, field)}
+            drafts={{ base, mine, their }}
+            side={choice[field] ?? null}
+            isMissing={asked && open.includes(field)}
+            choose={(side) => setChoice({ ...choice, [field]: side })}
+          />
         ))}
       </ul>
       <details className="wholesale">
@@ -135,6 +114,47 @@ function Choices({ base, mine, theirs, save, takeTheirs, later }: ConflictProps)
         </Button>
       </div>
     </>
+  );
+}
+
+interface EntryProps {
+  field: Field;
+  /** Who changed it. */
+  reason: string;
+  drafts: { base: Draft; mine: Draft; their: Draft };
+  side: Side | null;
+  isMissing: boolean;
+  choose: (side: Side) => void;
+}
+
+function Entry({ field, reason, drafts, side, isMissing, choose }: EntryProps) {
+  const { base, mine, their } = drafts;
+  const changed = changes(base, mine).includes(field) ? mine : their;
+  return (
+    <li data-conflict={field}>
+      <p className="conflict-field">
+        <strong>{fieldName(field)}</strong> <span className="hint">{reason}</span>
+      </p>
+      <p className="hint">
+        {texts.before}: <Value draft={base} field={field} other={changed} />
+      </p>
+      <RadioGroup
+        className="sides"
+        aria-label={texts.choose(fieldName(field))}
+        value={side}
+        onChange={(chosen) => choose(chosen as Side)}
+        isInvalid={isMissing}
+      >
+        <Radio value="mine" className="side">
+          <span className="side-name">{texts.mine}</span>
+          <Value draft={mine} field={field} other={their} />
+        </Radio>
+        <Radio value="theirs" className="side">
+          <span className="side-name">{texts.theirs}</span>
+          <Value draft={their} field={field} other={mine} />
+        </Radio>
+      </RadioGroup>
+    </li>
   );
 }
 
