@@ -14,6 +14,11 @@ const CLOCK = new Intl.DateTimeFormat('en-GB', {
   second: '2-digit',
 });
 
+/** A moment's strength: of the full rule it is a z, of the plain one a multiple of the threshold. */
+export function formatStrength(strength: number, rule: string): string {
+  return `${rule === 'full' ? 'z ' : '×'}${strength.toFixed(1)}`;
+}
+
 export function formatCount(count: number): string {
   return NUMBER.format(count);
 }

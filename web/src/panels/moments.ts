@@ -2,7 +2,7 @@
 
 import type { Gap, Moment } from '@emostream/viewer';
 import { emoteName } from '../emote-names.js';
-import { formatClock, formatCount, part } from '../page.js';
+import { formatClock, formatCount, formatStrength, part } from '../page.js';
 import { showFace, type Pictures } from '../palette.js';
 import { liveTexts } from '../texts/live.js';
 
@@ -94,15 +94,15 @@ function momentItem(moment: Moment): HTMLLIElement {
 
   const body = document.createElement('div');
   body.append(what, meta);
-  item.append(emote, body, strengthOf(moment.strength));
+  item.append(emote, body, strengthOf(moment));
   return item;
 }
 
 /** Strength as a number and as up to five filled marks, each twice the one before. */
-function strengthOf(strength: number): HTMLElement {
+function strengthOf({ strength, rule }: Pick<Moment, 'strength' | 'rule'>): HTMLElement {
   const box = span('strength', '');
-  box.title = texts.strengthHint;
-  const value = span('strength-value', `×${strength.toFixed(1)}`);
+  box.title = rule === 'full' ? texts.significanceHint : texts.strengthHint;
+  const value = span('strength-value', formatStrength(strength, rule));
   const level = Math.min(5, Math.max(1, 1 + Math.floor(Math.log2(Math.max(1, strength)) * 1.5)));
   const marks = span('strength-marks', '');
   marks.dataset['level'] = String(level);

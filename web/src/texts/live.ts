@@ -55,7 +55,8 @@ export const liveTexts = {
   moment: {
     people: (count: number, written: string) => `${written} ${count === 1 ? 'person' : 'people'}`,
     strength: 'strength',
-    strengthHint: 'Strength against what this moment needed',
+    strengthHint: 'How many times what this moment needed',
+    significanceHint: 'How many standard deviations above what was expected',
     missing: (from: string, to: string) => `Moments from ${from} to ${to} could not be recovered`,
   },
 };

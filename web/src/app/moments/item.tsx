@@ -6,7 +6,7 @@ import type { ArchivedMoment } from '../../api/documents.js';
 import { changeMoment, type MomentChange } from '../../api/moments.js';
 import { emoteName } from '../../emote-names.js';
 import { notify } from '../../notices.js';
-import { formatCount } from '../../page.js';
+import { formatCount, formatStrength } from '../../page.js';
 import { appTexts } from '../../texts/app.js';
 import { momentsTexts as texts } from '../../texts/moments.js';
 import { Emote } from '../emotes/emote.js';
@@ -105,13 +105,13 @@ function useChange(channel: string, id: string) {
 }
 
 function Facts({ moment }: { moment: ArchivedMoment }) {
-  const { count, emote, title, reactors, strength, window_start: start } = moment;
+  const { count, emote, title, reactors, strength, rule, window_start: start } = moment;
   return (
     <p className="hint">
       <time dateTime={start}>{formatTime(start)}</time>
       {title && ` · ${formatCount(count)} ${emoteName(emote)}`}
       {reactors > 0 && ` · ${texts.people(reactors, formatCount(reactors))}`}
-      {` · ${texts.strength} ×${strength.toFixed(1)}`}
+      {` · ${texts.strength} ${formatStrength(strength, rule)}`}
     </p>
   );
 }
