@@ -181,7 +181,7 @@ mod tests {
     fn an_image_has_a_sensible_size() {
         let mut wide = PNG.to_vec();
         wide[18..20].copy_from_slice(&[8, 0]);
-        assert_eq!(sniff(&wide), Err(ImageError::Size(2_049, 1)));
+        assert_eq!(sniff(&wide), Err(ImageError::Size(2_048, 1)));
         let mut none = GIF.to_vec();
         none[6] = 0;
         assert_eq!(sniff(&none), Err(ImageError::Size(0, 1)));
