@@ -22,18 +22,24 @@ impl Control {
     pub(super) async fn seed(&self, configured: &[ChannelConfig]) -> anyhow::Result<()> {
         for config in configured {
             let name = ChannelName::new(&config.name)?;
-            let document = settings::to_json(&config.settings(&self.components.emotes)?);
+            let emotes = &self.components.emotes;
+            let document = config.settings(emotes)?;
             let seed_hash = Some(seed_hash(config));
-            let first = NewSettings { document: &document, by: BY_CONFIGURATION };
             match self.store.channel(&name).await? {
                 None => {
                     let channel = NewChannel { name, title: config.title.clone(), seed_hash };
+                    let json = settings::to_json(&document);
+                    let first = NewSettings { document: &json, by: BY_CONFIGURATION };
                     self.store.create_channel(&channel, &first, LIMIT, self.now_us()).await?;
                 }
                 Some(known) if known.seed_hash == seed_hash => {}
                 Some(_) => {
                     tracing::info!(channel = %name, "its configuration has changed and is applied");
-                    self.store.put_settings(&name, None, &first, self.now_us()).await?;
+                    // On top of what holds, so that the palette's version ascends.
+                    let old = self.settings(&name).await?.document;
+                    let json = settings::to_json(&document.validated(Some(&old), emotes)?);
+                    let new = NewSettings { document: &json, by: BY_CONFIGURATION };
+                    self.store.put_settings(&name, None, &new, self.now_us()).await?;
                     let change = ChannelChange { seed_hash: Some(seed_hash), ..ChannelChange::default() };
                     self.store.update_channel(&name, &change).await?;
                 }

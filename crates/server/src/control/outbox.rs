@@ -1,8 +1,9 @@
 //! The outbox of settings: what is stored goes into the log, in order and at least once, and then to this node's roles.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use bytes::Bytes;
 use emostream_log::{LogError, TopicPartition};
 use emostream_protocol::{
     ChannelName, id::home_partition, record::SettingsChange, settings::SettingsDocument,
@@ -10,7 +11,7 @@ use emostream_protocol::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Control, settings::Settings};
+use super::{Components, Control, settings::Settings};
 use crate::channels::Published;
 
 /// After a refusal of log or store it is tried again so often.
@@ -60,9 +61,15 @@ impl Control {
     /// Appends the newest settings of every channel: the log may be another than the one that was told before.
     /// Counting leaves repeats out.
     pub(super) async fn say_again(&self) -> anyhow::Result<()> {
+        let mut by_partition: BTreeMap<u32, Vec<Bytes>> = BTreeMap::new();
         for channel in self.components.channels.all() {
             let published = channel.published().clone();
-            self.append(&channel.name, published.version, &published.settings).await?;
+            let (home, record) = self.record(&channel.name, published.version, &published.settings)?;
+            by_partition.entry(home).or_default().push(record);
+        }
+        // One append a partition: a start must not wait for a sync a channel.
+        for (partition, records) in by_partition {
+            self.append(partition, records).await?;
         }
         Ok(())
     }
@@ -77,7 +84,8 @@ impl Control {
             match Settings::read(stored) {
                 Ok(_) if self.is_superseded(&channel, version) => {}
                 Ok(Settings { document, .. }) => {
-                    self.append(&channel, version, &document).await?;
+                    let (home, record) = self.record(&channel, version, &document)?;
+                    self.append(home, vec![record]).await?;
                     if let Err(error) = self.show(&channel, version, document) {
                         tracing::error!(%channel, version, error = format!("{error:#}"), "settings are not shown");
                     }
@@ -97,18 +105,22 @@ impl Control {
         known.is_some_and(|channel| channel.published().version > version)
     }
 
-    async fn append(
+    /// A version as the log carries it, with the partition that it belongs to.
+    fn record(
         &self,
         channel: &ChannelName,
         version: u64,
         document: &SettingsDocument,
-    ) -> anyhow::Result<()> {
-        let log = &self.components.log;
-        let partitions = log.partitions(&self.components.raw_topic).context("the raw topic exists")?;
-        let home = home_partition(channel, partitions);
-        let target = TopicPartition::new(self.components.raw_topic.clone(), home);
+    ) -> anyhow::Result<(u32, Bytes)> {
+        let Components { log, raw_topic, .. } = &self.components;
+        let partitions = log.partitions(raw_topic).context("the raw topic exists")?;
         let change = SettingsChange { channel: channel.clone(), settings: document.for_log(version) };
-        match log.append_reserved(&target, vec![change.encode()]).await {
+        Ok((home_partition(channel, partitions), change.encode()))
+    }
+
+    async fn append(&self, partition: u32, records: Vec<Bytes>) -> anyhow::Result<()> {
+        let target = TopicPartition::new(self.components.raw_topic.clone(), partition);
+        match self.components.log.append_reserved(&target, records).await {
             Ok(_) => Ok(()),
             // The node is stopping: what is not marked is published at the next start.
             Err(LogError::Closed) => std::future::pending().await,

@@ -216,16 +216,23 @@ async fn the_configuration_is_applied_when_it_changes_and_leaves_broadcasters_al
         let settings = Signed::admin(server.address).await.get(SETTINGS).await.json();
         (settings["version"].as_u64().unwrap(), settings["plain"]["threshold"].as_f64().unwrap())
     };
+    let palette = async |server: &Server| {
+        let settings = Signed::admin(server.address).await.get(SETTINGS).await.json();
+        settings["palette"]["version"].as_u64().unwrap()
+    };
     let server = start(5);
     assert_eq!(threshold(&server).await, (1, 5.0));
+    let before = palette(&server).await;
     let mut admin = Signed::admin(server.address).await;
-    assert_eq!(put(&mut admin, "*", &json!({"plain": {"threshold": 7}})).await.status, 200);
+    let change = json!({"plain": {"threshold": 7}, "palette": {"featured": ["😂"]}});
+    assert_eq!(put(&mut admin, "*", &change).await.status, 200);
     server.stop();
     let server = start(5);
     assert_eq!(threshold(&server).await, (2, 7.0), "the broadcaster's choice stays");
     server.kill9();
     let server = start(9);
     assert_eq!(threshold(&server).await, (3, 9.0), "what the operator changed is applied");
+    assert!(palette(&server).await > before + 1, "the version of the palette ascends here too");
     server.stop();
     let server = start(9);
     assert_eq!(threshold(&server).await, (3, 9.0));
