@@ -55,6 +55,9 @@ pub enum LogError {
         /// Limit.
         limit: usize,
     },
+    /// This log has nothing of the kind.
+    #[error("this log has no {0}")]
+    Unsupported(&'static str),
     /// Another writer has taken this writer's identity.
     #[error("writer {0} was fenced by a newer one")]
     Fenced(String),

@@ -2,7 +2,7 @@
 //!
 //! A topic has partitions, a partition is a sequence of records with ascending offsets. The [`Log`] trait is
 //! shaped so that Apache Kafka fits behind it as well as the two implementations here: [`embedded`] (segment
-//! files, group commit) and [`memory`] (for tests).
+//! files, group commit) and [`memory`] (for tests). The feature `kafka` adds the third.
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -64,7 +64,18 @@ pub struct Record {
     pub offset: Offset,
     /// When the log took it, milliseconds since the Unix epoch; does not descend within a partition.
     pub append_time_ms: i64,
+    /// What the record is about, in a compacted topic; see [`Log::append_keyed`].
+    pub key: Option<Bytes>,
     /// The bytes appended.
+    pub value: Bytes,
+}
+
+/// A record for a compacted topic.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyedValue {
+    /// What it is about: of the records with one key the newest is kept, older ones may go.
+    pub key: Bytes,
+    /// What is said of it.
     pub value: Bytes,
 }
 
@@ -147,10 +158,28 @@ pub trait Log: Send + Sync + 'static {
     /// Number of partitions of a topic, `None` when the topic does not exist.
     fn partitions(&self, topic: &str) -> Option<u32>;
 
-    /// Appends records to a partition in order, contiguously and with one append time. Appends to one
-    /// partition take effect in the order of the calls. Refused at once when the queue is full
+    /// Appends records to a partition in order. Appends to one partition take effect in the order of the calls: when
+    /// one fails, none that was called for after it and before its failure was known takes effect either, so that
+    /// whoever goes on at the first failed one leaves no gap. Refused at once when the queue is full
     /// ([`LogError::Overloaded`]) or a value is too large.
+    ///
+    /// On the embedded log the records of an append are contiguous and have one append time; on Apache Kafka they may
+    /// be spread over several batches, and a failed append may have taken effect in part.
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture;
+
+    /// As [`Log::append`], to a compacted topic: of the records with one key the newest is kept, and a reader from
+    /// any offset on meets, of each key, at least the newest. [`LogError::Unsupported`] on a log without such topics.
+    fn append_keyed(&self, to: &TopicPartition, values: Vec<KeyedValue>) -> AppendFuture {
+        drop((to, values));
+        Box::pin(std::future::ready(Err(LogError::Unsupported("compacted topics"))))
+    }
+
+    /// Sends values that are worth something only now: best effort, neither durable nor waited for, dropped when too
+    /// many wait. [`LogError::Unsupported`] on a log without topics of that kind.
+    fn publish(&self, to: &TopicPartition, values: Vec<Bytes>) -> Result<(), LogError> {
+        drop((to, values));
+        Err(LogError::Unsupported("short-lived topics"))
+    }
 
     /// As [`Log::append`], for the few small records that let a topic's time and with it its retention move on: they
     /// may also use the room that the log keeps back from other appends when the topic has reached its size limit.

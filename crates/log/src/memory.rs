@@ -12,8 +12,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
-    AppendFuture, Appended, Bounds, Clock, Committed, FencedWriter, Generation, Log, LogError, Membership,
-    Offset, ReadBatch, Record, TopicPartition,
+    AppendFuture, Appended, Bounds, Clock, Committed, FencedWriter, Generation, KeyedValue, Log, LogError,
+    Membership, Offset, ReadBatch, Record, TopicPartition,
     fencing::{Claim, EpochStore, Owners},
     groups::{GroupStore, Groups, SavedGroup},
     locks::lock,
@@ -65,7 +65,7 @@ impl Records {
     fn append(
         &self,
         to: &TopicPartition,
-        values: Vec<Bytes>,
+        values: impl IntoIterator<Item = (Option<Bytes>, Bytes)>,
         claim: Option<&Claim>,
     ) -> Result<Appended, LogError> {
         let partition = self.partition(to)?;
@@ -78,9 +78,10 @@ impl Records {
         let append_time_ms = self.clock.now_ms().max(highest);
         let first_offset = records.len() as Offset;
         let offsets = first_offset..;
-        records.extend(values.into_iter().zip(offsets).map(|(value, offset)| Record {
+        records.extend(values.into_iter().zip(offsets).map(|((key, value), offset)| Record {
             offset,
             append_time_ms,
+            key,
             value,
         }));
         partition.end.send_replace(records.len() as Offset);
@@ -98,7 +99,17 @@ impl Log for MemoryLog {
     }
 
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
+        Box::pin(std::future::ready(self.records.append(to, without_keys(values), None)))
+    }
+
+    /// Every record is kept, which a compacted topic may do as well.
+    fn append_keyed(&self, to: &TopicPartition, values: Vec<KeyedValue>) -> AppendFuture {
+        let values = values.into_iter().map(|KeyedValue { key, value }| (Some(key), value));
         Box::pin(std::future::ready(self.records.append(to, values, None)))
+    }
+
+    fn publish(&self, to: &TopicPartition, values: Vec<Bytes>) -> Result<(), LogError> {
+        self.records.append(to, without_keys(values), None).map(drop)
     }
 
     fn read(&self, from: &TopicPartition, offset: Offset, bytes_max: usize) -> Result<ReadBatch, LogError> {
@@ -159,6 +170,10 @@ impl Log for MemoryLog {
     }
 }
 
+fn without_keys(values: Vec<Bytes>) -> impl Iterator<Item = (Option<Bytes>, Bytes)> {
+    values.into_iter().map(|value| (None, value))
+}
+
 struct Fenced {
     records: Arc<Records>,
     claim: Claim,
@@ -166,7 +181,7 @@ struct Fenced {
 
 impl FencedWriter for Fenced {
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
-        Box::pin(std::future::ready(self.records.append(to, values, Some(&self.claim))))
+        Box::pin(std::future::ready(self.records.append(to, without_keys(values), Some(&self.claim))))
     }
 }
 

@@ -215,7 +215,12 @@ impl Cursor<'_> {
                         let value = bytes.slice(at + FRAME_HEADER_BYTES..at + frame_bytes(length));
                         reading.budget = reading.budget.saturating_sub(length);
                         let append_time_ms = header.append_time_ms;
-                        reading.records.push(Record { offset: header.offset, append_time_ms, value });
+                        reading.records.push(Record {
+                            offset: header.offset,
+                            append_time_ms,
+                            key: None,
+                            value,
+                        });
                     }
                     at += frame_bytes(length);
                     self.position += frame_bytes(length) as u64;

@@ -35,7 +35,12 @@ impl Truth {
         ensure!(appended.first_offset == end, "answered {} at the end {end}", appended.first_offset);
         ensure!(self.last_time_ms() <= time, "append time {time} descends");
         let records = values.into_iter().zip(end..);
-        self.records.extend(records.map(|(value, offset)| Record { offset, append_time_ms: time, value }));
+        self.records.extend(records.map(|(value, offset)| Record {
+            offset,
+            append_time_ms: time,
+            key: None,
+            value,
+        }));
         Ok(())
     }
 
