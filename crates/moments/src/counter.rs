@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use emostream_protocol::{
     ChannelName, DecodeError, EmoteId,
     limits::ID_AHEAD_MS_MAX,
-    record::{LogRecord, Reaction, ReactionBatch, SettingsChange, SpoolPosition},
+    record::{LogRecord, Reaction, ReactionBatch, SettingsChange, SpoolId, SpoolPosition},
 };
+
+pub use self::spools::SpoolPlaces;
 
 use crate::{
     event_time::{PartitionClock, event_time_ms, is_late},
@@ -17,6 +19,8 @@ use crate::{
     tally::{Counted, Tally},
     window::{Slot, Windows, start_of},
 };
+
+mod spools;
 
 /// Reactions whose ids are looked up together: enough to overlap waits for memory, few enough to stay in the cache.
 const BLOCK: usize = 32;
@@ -40,8 +44,7 @@ pub struct Counter {
     parameters: StreamParameters,
     pub(crate) clock: PartitionClock,
     pub(crate) windows: Windows<ChannelName, Tally>,
-    /// Highest offset seen per spool: one small entry for every ingest node that ever forwarded to the partition.
-    pub(crate) spools: BTreeMap<[u8; 16], u64>,
+    pub(crate) spools: SpoolPlaces,
     ids: IdMemory,
     /// Small numbers of channels, for the memory of ids; emptied with it.
     channels: BTreeMap<ChannelName, u32>,
@@ -93,7 +96,7 @@ impl Counter {
             parameters,
             clock: PartitionClock::new(parameters),
             windows: Windows::new(parameters.window_ms()),
-            spools: BTreeMap::new(),
+            spools: SpoolPlaces::default(),
             ids: IdMemory::new(parameters.horizon_ms(), id_seed),
             channels: BTreeMap::new(),
             scratch: Scratch::default(),
@@ -120,9 +123,11 @@ impl Counter {
             }
             LogRecord::Reactions(batch) => {
                 let instant = Instant { append_ms: append_ms.clamp(0, now_ms), now_ms };
-                let forwarded_before = batch.spool.is_some_and(|spool| self.was_forwarded(spool));
-                let counted =
-                    if forwarded_before { self.note_ids(instant, batch) } else { self.count(instant, batch) };
+                let counted = match (batch.spool, batch.placed) {
+                    (Some(position), _) if !self.spools.is_new(position) => self.note_ids(instant, batch),
+                    (_, Some(spool)) => self.count_placed(instant, batch, spool),
+                    _ => self.count(instant, batch),
+                };
                 self.send_fresh(sink);
                 counted
             }
@@ -171,16 +176,6 @@ impl Counter {
         sink.closed_through(start_ms);
     }
 
-    /// Whether the spool's record was forwarded before; remembers that it is now.
-    fn was_forwarded(&mut self, position: SpoolPosition) -> bool {
-        let known = self.spools.get(&position.spool).copied();
-        if known.is_none_or(|highest| position.offset > highest) {
-            self.spools.insert(position.spool, position.offset);
-            return false;
-        }
-        true
-    }
-
     fn prepare(&mut self, batch: &ReactionBatch<'_>) -> Result<(), DecodeError> {
         self.scratch.fresh.clear();
         self.scratch.places.clear();
@@ -207,11 +202,36 @@ impl Counter {
     fn note_ids(&mut self, instant: Instant, batch: &ReactionBatch<'_>) -> Result<(), DecodeError> {
         self.prepare(batch)?;
         for reaction in batch.iter() {
+            self.note_id(instant, &reaction?);
+        }
+        Ok(())
+    }
+
+    fn note_id(&mut self, instant: Instant, reaction: &Reaction<'_>) {
+        if reaction.id_from_client {
+            let channel = self.scratch.places[reaction.channel].channel;
+            let seat = self.ids.seat(channel, &reaction.id, instant.append_ms);
+            self.ids.note(&seat, instant.append_ms, instant.now_ms);
+        }
+    }
+
+    /// Counts a batch whose reactions have places of their own: those up to the highest of their spool came before,
+    /// perhaps in a batch with other bounds.
+    fn count_placed(
+        &mut self,
+        instant: Instant,
+        batch: &ReactionBatch<'_>,
+        spool: SpoolId,
+    ) -> Result<(), DecodeError> {
+        self.prepare(batch)?;
+        for reaction in batch.iter() {
             let reaction = reaction?;
-            if reaction.id_from_client {
-                let channel = self.scratch.places[reaction.channel].channel;
-                let seat = self.ids.seat(channel, &reaction.id, instant.append_ms);
-                self.ids.note(&seat, instant.append_ms, instant.now_ms);
+            let offset = reaction.place.ok_or(DecodeError::Field("place"))?;
+            if self.spools.is_new(SpoolPosition { spool, offset }) {
+                let ready = self.ready(instant, &reaction);
+                self.count_one(instant, &ready);
+            } else {
+                self.note_id(instant, &reaction);
             }
         }
         Ok(())
@@ -242,7 +262,7 @@ impl Counter {
     }
 
     /// All that counting needs to know of a reaction.
-    #[inline]
+    #[inline(always)]
     fn ready(&mut self, instant: Instant, reaction: &Reaction<'_>) -> Ready {
         let Instant { append_ms, now_ms } = instant;
         let lateness_ms = self.parameters.lateness_ms();
@@ -263,7 +283,7 @@ impl Counter {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_one(&mut self, instant: Instant, ready: &Ready) {
         if ready.seat.as_ref().is_some_and(|seat| self.ids.note(seat, instant.append_ms, instant.now_ms)) {
             return;

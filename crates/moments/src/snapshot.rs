@@ -5,7 +5,7 @@ use std::sync::Arc;
 use emostream_protocol::{
     DecodeError, Emotes,
     codec::{Reader, Writer},
-    record::{self, LogRecord, SettingsChange},
+    record::{self, LogRecord, SettingsChange, SpoolPosition},
     settings::SETTINGS_BYTES_MAX,
 };
 
@@ -77,10 +77,10 @@ impl Aggregate {
 
 fn write_counter(writer: &mut Writer, counter: &Counter, emotes: &Emotes) {
     writer.varint(counter.clock.highest_ms().map_or(0, |ms| ms as u64 + 1));
-    writer.len(counter.spools.len());
-    for (spool, offset) in &counter.spools {
+    writer.len(counter.spools.iter().len());
+    for (spool, offset) in counter.spools.iter() {
         writer.raw(spool);
-        writer.varint(*offset);
+        writer.varint(offset);
     }
     write_windows(writer, &counter.windows, emotes);
 }
@@ -95,9 +95,9 @@ fn read_counter(
     let highest_ms =
         bounded(reader, APPEND_MS_MAX as u64 + 1, "append time")?.checked_sub(1).map(|ms| ms as i64);
     counter.clock = PartitionClock::at(parameters, highest_ms);
-    for _ in 0..reader.len(ENTRIES_MAX)? {
-        counter.spools.insert(reader.array()?, reader.varint()?);
-    }
+    counter.spools = (0..reader.len(ENTRIES_MAX)?)
+        .map(|_| Ok(SpoolPosition { spool: reader.array()?, offset: reader.varint()? }))
+        .collect::<Result<_, DecodeError>>()?;
     if let Some(watermark_ms) = counter.clock.watermark_ms() {
         counter.windows.close_through(watermark_ms, |_, _, _| {});
     }

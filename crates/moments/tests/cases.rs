@@ -58,6 +58,8 @@ struct Tap {
 /// A case: its steps, to be laid out over any number of partitions.
 pub(crate) struct Case {
     steps: Vec<Step>,
+    /// Whether what comes from spools has a place for each reaction instead of one for the record.
+    placed: bool,
     end_ms: i64,
 }
 
@@ -108,7 +110,7 @@ impl Case {
                 }
             }
         }
-        Self { steps, end_ms: now_ms + 20_000 }
+        Self { steps, placed: seed % 3 == 1, end_ms: now_ms + 20_000 }
     }
 
     /// The log of the case in so many partitions. The same reaction has the same append time in each layout.
@@ -127,14 +129,24 @@ impl Case {
                 Step::Taps { append_ms, spool, taps } => {
                     let mut batches: Vec<BatchBuilder> =
                         (0..partitions).map(|_| BatchBuilder::new()).collect();
-                    for tap in taps {
+                    for (index, tap) in taps.iter().enumerate() {
                         let partition = tap.id.partition(&tap.channel, partitions as u32) as usize;
-                        batches[partition].push(&tap.channel, &tap.reaction());
+                        match spool.filter(|_| self.placed) {
+                            None => batches[partition].push(&tap.channel, &tap.reaction()),
+                            Some(from) => {
+                                let place = from.offset * 1_000 + index as u64;
+                                batches[partition].push_at(&tap.channel, &tap.reaction(), place);
+                            }
+                        }
                     }
                     for (partition, batch) in
                         batches.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty())
                     {
-                        log.push((partition, *append_ms, batch.finish(*spool, emotes)));
+                        let record = match spool.filter(|_| self.placed) {
+                            None => batch.finish(*spool, emotes),
+                            Some(from) => batch.finish_placed(from.spool, emotes),
+                        };
+                        log.push((partition, *append_ms, record));
                     }
                 }
             }

@@ -63,9 +63,13 @@ fn read(stream: Stream, partition: usize, log: &Log, emotes: &Emotes, to: &mut C
             LogRecord::Reactions(batch) => batch,
         };
         let spool = batch.spool.map(|at| (at.spool, at.offset));
-        let repeated = spool.is_some_and(|(id, offset)| spools.get(&id) >= Some(&offset));
+        let mut repeated = spool.is_some_and(|(id, offset)| spools.get(&id) >= Some(&offset));
         spools.extend(spool.filter(|_| !repeated));
         for reaction in batch.iter().map(|reaction| reaction.expect("valid")) {
+            if let Some(place) = batch.placed.zip(reaction.place) {
+                repeated = spools.get(&place.0) >= Some(&place.1);
+                spools.extend(Some(place).filter(|_| !repeated));
+            }
             let channel = batch.channels[reaction.channel].to_owned();
             let mut known = false;
             if reaction.id_from_client {

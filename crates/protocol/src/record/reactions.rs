@@ -1,15 +1,18 @@
 //! A batch of reactions: names once, then 20 to 60 bytes a reaction.
 //!
 //! ```text
-//! version, kind, header flags, [spool id: 16, spool offset: varint],
+//! version, kind, header flags, [spool id: 16, [spool offset: varint]],
 //! base received ms: varint, channels: varint × text, custom emotes: varint × text, reactions: varint ×
-//!   flags, id: 16, emote: u16 (custom: 0x8000 + place in the batch's list), received − base: zigzag,
-//!   [channel: varint], [tapped − received: zigzag], [user: bytes], [media time ms: varint]
+//!   flags, [place − place before: varint], id: 16, emote: u16 (custom: 0x8000 + place in the batch's list),
+//!   received − base: zigzag, [channel: varint], [tapped − received: zigzag], [user: bytes], [media time ms: varint]
 //! ```
+//!
+//! A batch comes from nowhere else (header flags 0), as a whole from one place of a spool (1: id and offset), or each of
+//! its reactions from a place of its own (2: id alone; then every reaction has its place, the first counted from 0).
 
 use bytes::Bytes;
 
-use super::{KIND_REACTIONS, write_head};
+use super::{KIND_REACTIONS, read_head, write_head};
 use crate::{
     channel::ChannelName,
     codec::{DecodeError, Reader, Writer},
@@ -21,14 +24,17 @@ use crate::{
     },
 };
 
+const HEADER_PLAIN: u8 = 0;
 const HEADER_SPOOLED: u8 = 1;
+const HEADER_PLACED: u8 = 2;
 
 const CLIENT_ID: u8 = 1;
 const USER: u8 = 2;
 const TAPPED: u8 = 4;
 const MEDIA: u8 = 8;
 const CHANNEL: u8 = 16;
-const KNOWN_FLAGS: u8 = CLIENT_ID | USER | TAPPED | MEDIA | CHANNEL;
+const PLAIN_FLAGS: u8 = CLIENT_ID | USER | TAPPED | MEDIA | CHANNEL;
+const PLACE: u8 = 32;
 
 const CUSTOM_FIRST: u16 = 0x8000;
 
@@ -70,15 +76,51 @@ pub struct Reaction<'a> {
     pub tapped_ms: i64,
     /// Where the player was.
     pub media_time_ms: Option<u64>,
+    /// Its own place in the spool of a [placed](ReactionBatch::placed) batch. Ascends within the batch.
+    pub place: Option<u64>,
 }
 
 /// Where a spooled record came from: count keeps the highest per spool and drops repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpoolPosition {
-    /// The spool's random identity.
-    pub spool: [u8; 16],
+    /// The spool's identity.
+    pub spool: SpoolId,
     /// The record's offset in it.
     pub offset: u64,
+}
+
+/// Identity of a spool: a sequence whose places ascend and each mean one thing for ever. Random, or a hash of the name of
+/// what is copied.
+pub type SpoolId = [u8; 16];
+
+/// Copies an encoded batch that comes from nowhere else and notes in its head where it comes from. Only the head is read.
+///
+/// Fails when the bytes are no batch of reactions of this version, or one that names a spool already.
+pub fn with_spool(record: &[u8], position: SpoolPosition) -> Result<Bytes, DecodeError> {
+    let mut reader = Reader::new(record);
+    match read_head(&mut reader)? {
+        KIND_REACTIONS => {}
+        kind => return Err(DecodeError::Kind(kind)),
+    }
+    if reader.u8()? != HEADER_PLAIN {
+        return Err(DecodeError::Field("header flags"));
+    }
+    let mut writer = Writer::with_capacity(record.len() + 16 + 10);
+    write_head(&mut writer, KIND_REACTIONS);
+    write_origin(&mut writer, Some(position));
+    writer.raw(reader.rest());
+    Ok(writer.into_vec().into())
+}
+
+fn write_origin(writer: &mut Writer, spool: Option<SpoolPosition>) {
+    match spool {
+        None => writer.u8(HEADER_PLAIN),
+        Some(spool) => {
+            writer.u8(HEADER_SPOOLED);
+            writer.raw(&spool.spool);
+            writer.varint(spool.offset);
+        }
+    }
 }
 
 /// Builds a batch record. Reactions of one partition, in the order of their acceptance.
@@ -87,6 +129,8 @@ pub struct BatchBuilder {
     channels: Vec<ChannelName>,
     custom: Vec<EmoteId>,
     base_ms: Option<i64>,
+    /// Place of the last reaction, where they have places.
+    place: Option<u64>,
     body: Writer,
     count: usize,
 }
@@ -119,6 +163,19 @@ impl BatchBuilder {
 
     /// Adds a reaction. The caller has checked [`Self::has_room`] and the reaction's limits.
     pub fn push(&mut self, channel: &ChannelName, reaction: &NewReaction<'_>) {
+        debug_assert!(self.place.is_none(), "either all reactions of a batch have places or none");
+        self.add(channel, reaction, None);
+    }
+
+    /// Adds a reaction with its own place in a spool, beyond that of the one before; for
+    /// [`finish_placed`](Self::finish_placed). Otherwise as [`Self::push`].
+    pub fn push_at(&mut self, channel: &ChannelName, reaction: &NewReaction<'_>, place: u64) {
+        debug_assert!(self.is_empty() || self.place.is_some_and(|before| place > before), "places ascend");
+        self.add(channel, reaction, Some(place - self.place.unwrap_or(0)));
+        self.place = Some(place);
+    }
+
+    fn add(&mut self, channel: &ChannelName, reaction: &NewReaction<'_>, place_delta: Option<u64>) {
         let channel = self.channel_place(channel);
         let base_ms = *self.base_ms.get_or_insert(reaction.received_ms);
         let flag = |on: bool, flag: u8| if on { flag } else { 0 };
@@ -127,10 +184,14 @@ impl BatchBuilder {
             | flag(!reaction.user.is_empty(), USER)
             | flag(tapped.is_some(), TAPPED)
             | flag(reaction.media_time_ms.is_some(), MEDIA)
-            | flag(channel != 0, CHANNEL);
+            | flag(channel != 0, CHANNEL)
+            | flag(place_delta.is_some(), PLACE);
         let emote = self.emote_number(reaction.emote);
         let body = &mut self.body;
         body.u8(flags);
+        if let Some(delta) = place_delta {
+            body.varint(delta);
+        }
         body.raw(reaction.id.as_bytes());
         body.u16(emote);
         body.zigzag(reaction.received_ms - base_ms);
@@ -171,13 +232,28 @@ impl BatchBuilder {
 
     /// The record of what was added; the builder is empty afterwards and keeps its room.
     pub fn finish(&mut self, spool: Option<SpoolPosition>, emotes: &Emotes) -> Bytes {
+        debug_assert!(self.place.is_none(), "reactions with places belong to finish_placed");
+        let mut writer = self.begin();
+        write_origin(&mut writer, spool);
+        self.end(writer, emotes)
+    }
+
+    /// The record of what was added with [`Self::push_at`], each reaction from its own place in one spool.
+    pub fn finish_placed(&mut self, spool: SpoolId, emotes: &Emotes) -> Bytes {
+        debug_assert!(self.is_empty() || self.place.is_some(), "reactions without places belong to finish");
+        let mut writer = self.begin();
+        writer.u8(HEADER_PLACED);
+        writer.raw(&spool);
+        self.end(writer, emotes)
+    }
+
+    fn begin(&self) -> Writer {
         let mut writer = Writer::with_capacity(self.body.written() + 128);
         write_head(&mut writer, KIND_REACTIONS);
-        writer.u8(if spool.is_some() { HEADER_SPOOLED } else { 0 });
-        if let Some(spool) = spool {
-            writer.raw(&spool.spool);
-            writer.varint(spool.offset);
-        }
+        writer
+    }
+
+    fn end(&mut self, mut writer: Writer, emotes: &Emotes) -> Bytes {
         writer.zigzag(self.base_ms.unwrap_or(0));
         writer.len(self.channels.len());
         for channel in self.channels.drain(..) {
@@ -192,6 +268,7 @@ impl BatchBuilder {
         self.body.clear();
         self.count = 0;
         self.base_ms = None;
+        self.place = None;
         writer.into_vec().into()
     }
 }
@@ -201,8 +278,10 @@ impl BatchBuilder {
 pub struct ReactionBatch<'a> {
     /// Names of the channels, each valid.
     pub channels: Vec<&'a str>,
-    /// Where a spooled batch came from.
+    /// Where a batch came from as a whole.
     pub spool: Option<SpoolPosition>,
+    /// The spool that each reaction has its own [place](Reaction::place) in.
+    pub placed: Option<SpoolId>,
     custom: Vec<EmoteId>,
     base_ms: i64,
     count: usize,
@@ -211,11 +290,15 @@ pub struct ReactionBatch<'a> {
 
 impl<'a> ReactionBatch<'a> {
     pub(super) fn decode(mut reader: Reader<'a>, emotes: &Emotes) -> Result<Self, DecodeError> {
-        let spool = match reader.u8()? {
-            0 => None,
-            HEADER_SPOOLED => Some(SpoolPosition { spool: reader.array()?, offset: reader.varint()? }),
+        let (mut spool, mut placed) = (None, None);
+        match reader.u8()? {
+            HEADER_PLAIN => {}
+            HEADER_SPOOLED => {
+                spool = Some(SpoolPosition { spool: reader.array()?, offset: reader.varint()? });
+            }
+            HEADER_PLACED => placed = Some(reader.array()?),
             _ => return Err(DecodeError::Field("header flags")),
-        };
+        }
         let base_ms = reader.zigzag()?;
         let channels = (0..reader.len(CHANNELS_PER_RECORD_MAX)?)
             .map(|_| reader.text(CHANNEL_NAME_BYTES_MAX))
@@ -227,7 +310,7 @@ impl<'a> ReactionBatch<'a> {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let count = reader.len(REACTIONS_PER_RECORD_MAX)?;
-        Ok(Self { channels, spool, custom, base_ms, count, body: reader })
+        Ok(Self { channels, spool, placed, custom, base_ms, count, body: reader })
     }
 
     /// Number of reactions.
@@ -242,7 +325,8 @@ impl<'a> ReactionBatch<'a> {
 
     /// The reactions in order. Ends after the first error.
     pub fn iter(&self) -> Reactions<'_, 'a> {
-        Reactions { batch: self, reader: self.body, left: self.count, failed: false }
+        let place_flag = if self.placed.is_some() { PLACE } else { 0 };
+        Reactions { batch: self, reader: self.body, place_flag, place: None, left: self.count, failed: false }
     }
 }
 
@@ -251,6 +335,10 @@ impl<'a> ReactionBatch<'a> {
 pub struct Reactions<'b, 'a> {
     batch: &'b ReactionBatch<'a>,
     reader: Reader<'a>,
+    /// The flag that every reaction must have or must not have.
+    place_flag: u8,
+    /// Place of the reaction before, where they have places.
+    place: Option<u64>,
     left: usize,
     failed: bool,
 }
@@ -269,37 +357,70 @@ impl<'a> Iterator for Reactions<'_, 'a> {
             return self.reader.finish().err().map(Err);
         }
         self.left -= 1;
-        let reaction = read_reaction(&mut self.reader, self.batch);
+        let reaction = self.read();
         self.failed = reaction.is_err();
         Some(reaction)
     }
 }
 
-#[inline(always)]
-fn read_reaction<'a>(
-    reader: &mut Reader<'a>,
-    batch: &ReactionBatch<'a>,
-) -> Result<Reaction<'a>, DecodeError> {
-    let flags = reader.u8()?;
-    if flags & !KNOWN_FLAGS != 0 {
+impl<'a> Reactions<'_, 'a> {
+    #[inline(always)]
+    fn read(&mut self) -> Result<Reaction<'a>, DecodeError> {
+        let Self { batch, reader, .. } = self;
+        let flags = reader.u8()?;
+        // One branch for both unknown flags and places: plain batches pay for neither.
+        if (flags & !PLAIN_FLAGS) | self.place_flag != 0 {
+            (self.place, *reader) = read_place(flags, self.place_flag, self.place, *reader)?;
+        }
+        let id = ReactionId::from_bytes(reader.array()?);
+        let number = reader.u16()?;
+        let emote = match number.checked_sub(CUSTOM_FIRST) {
+            None => EmoteId::standard(number),
+            Some(place) => batch.custom.get(usize::from(place)).copied(),
+        };
+        let emote = emote.ok_or(DecodeError::Field("emote"))?;
+        let received_ms = batch.base_ms.wrapping_add(reader.zigzag()?);
+        let channel = if flags & CHANNEL == 0 { 0 } else { reader.len(CHANNELS_PER_RECORD_MAX)? };
+        if channel >= batch.channels.len() {
+            return Err(DecodeError::Field("channel"));
+        }
+        let tapped_ms =
+            if flags & TAPPED == 0 { received_ms } else { received_ms.wrapping_add(reader.zigzag()?) };
+        let user = if flags & USER == 0 { &[][..] } else { reader.bytes(USER_ID_BYTES_MAX)? };
+        let media_time_ms = if flags & MEDIA == 0 { None } else { Some(reader.varint()?) };
+        Ok(Reaction {
+            channel,
+            emote,
+            id,
+            id_from_client: flags & CLIENT_ID != 0,
+            user,
+            received_ms,
+            tapped_ms,
+            media_time_ms,
+            place: self.place,
+        })
+    }
+}
+
+/// Reads a reaction's place. The reader goes by value: a reference would keep it out of registers in every batch.
+#[cold]
+#[inline(never)]
+fn read_place(
+    flags: u8,
+    place_flag: u8,
+    before: Option<u64>,
+    mut reader: Reader<'_>,
+) -> Result<(Option<u64>, Reader<'_>), DecodeError> {
+    if flags & !PLAIN_FLAGS != place_flag {
         return Err(DecodeError::Field("reaction flags"));
     }
-    let id = ReactionId::from_bytes(reader.array()?);
-    let number = reader.u16()?;
-    let emote = match number.checked_sub(CUSTOM_FIRST) {
-        None => EmoteId::standard(number),
-        Some(place) => batch.custom.get(usize::from(place)).copied(),
+    let delta = reader.varint()?;
+    let place = match before {
+        None => Some(delta),
+        Some(before) => before.checked_add(delta).filter(|_| delta > 0),
     };
-    let emote = emote.ok_or(DecodeError::Field("emote"))?;
-    let received_ms = batch.base_ms.wrapping_add(reader.zigzag()?);
-    let channel = if flags & CHANNEL == 0 { 0 } else { reader.len(CHANNELS_PER_RECORD_MAX)? };
-    if channel >= batch.channels.len() {
-        return Err(DecodeError::Field("channel"));
+    match place {
+        None => Err(DecodeError::Field("place")),
+        place => Ok((place, reader)),
     }
-    let tapped_ms =
-        if flags & TAPPED == 0 { received_ms } else { received_ms.wrapping_add(reader.zigzag()?) };
-    let user = if flags & USER == 0 { &[][..] } else { reader.bytes(USER_ID_BYTES_MAX)? };
-    let media_time_ms = if flags & MEDIA == 0 { None } else { Some(reader.varint()?) };
-    let id_from_client = flags & CLIENT_ID != 0;
-    Ok(Reaction { channel, emote, id, id_from_client, user, received_ms, tapped_ms, media_time_ms })
 }

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use emostream_protocol::{
     ChannelName, ChannelSettings, DecodeError, EmoteId, Emotes, ReactionId,
-    record::{self, BatchBuilder, LogRecord, NewReaction, SettingsChange, SpoolPosition},
+    record::{
+        self, BatchBuilder, LogRecord, NewReaction, Reaction, ReactionBatch, SettingsChange, SpoolPosition,
+        with_spool,
+    },
     settings::{MomentRule, PlainRule},
 };
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
@@ -56,18 +59,34 @@ fn emote(given: &Given, emotes: &Emotes) -> EmoteId {
 fn build(all: &[Given], spool: Option<SpoolPosition>, emotes: &Emotes) -> Bytes {
     let mut builder = BatchBuilder::new();
     for given in all {
-        let reaction = NewReaction {
-            emote: emote(given, emotes),
-            id: ReactionId::from_parts(given.received_ms, given.id),
-            id_from_client: given.client,
-            user: &given.user,
-            received_ms: given.received_ms,
-            tapped_ms: given.tapped_ms,
-            media_time_ms: given.media,
-        };
-        builder.push(&ChannelName::new(&given.channel).unwrap(), &reaction);
+        builder.push(&given.channel(), &given.reaction(emotes));
     }
     builder.finish(spool, emotes)
+}
+
+impl Given {
+    fn channel(&self) -> ChannelName {
+        ChannelName::new(&self.channel).unwrap()
+    }
+
+    fn reaction(&self, emotes: &Emotes) -> NewReaction<'_> {
+        NewReaction {
+            emote: emote(self, emotes),
+            id: ReactionId::from_parts(self.received_ms, self.id),
+            id_from_client: self.client,
+            user: &self.user,
+            received_ms: self.received_ms,
+            tapped_ms: self.tapped_ms,
+            media_time_ms: self.media,
+        }
+    }
+}
+
+fn batch<'a>(bytes: &'a [u8], emotes: &Emotes) -> Result<ReactionBatch<'a>, DecodeError> {
+    match record::decode(bytes, emotes)? {
+        LogRecord::Reactions(batch) => Ok(batch),
+        other => panic!("a batch, not {other:?}"),
+    }
 }
 
 proptest! {
@@ -93,6 +112,48 @@ proptest! {
             prop_assert_eq!(read.tapped_ms, given.tapped_ms.unwrap_or(given.received_ms));
             prop_assert_eq!(read.media_time_ms, given.media);
         }
+    }
+
+    #[test]
+    fn a_spool_is_noted_as_if_it_had_been_there_from_the_start(
+        all in prop::collection::vec(given(), 0..10), spool: [u8; 16], offset: u64,
+    ) {
+        let emotes = Emotes::new();
+        let position = SpoolPosition { spool, offset };
+        let noted = with_spool(&build(&all, None, &emotes), position);
+        prop_assert_eq!(noted, Ok(build(&all, Some(position), &emotes)));
+    }
+
+    #[test]
+    fn places_survive(
+        all in prop::collection::vec((given(), 1u64..1 << 40), 0..40), first: u64, spool: [u8; 16],
+    ) {
+        let emotes = Emotes::new();
+        let mut builder = BatchBuilder::new();
+        let mut places = Vec::new();
+        for (given, gap) in &all {
+            let place = places.last().map_or(Some(first), |last: &u64| last.checked_add(*gap));
+            let Some(place) = place else { break };
+            builder.push_at(&given.channel(), &given.reaction(&emotes), place);
+            places.push(place);
+        }
+        let placed = builder.finish_placed(spool, &emotes);
+        builder.push(&ChannelName::new("main").unwrap(), &fixture_reactions(&emotes)[0]);
+        let plain = builder.finish(None, &emotes);
+
+        let read = batch(&placed, &emotes).unwrap();
+        prop_assert_eq!((read.placed, read.spool), (Some(spool), None));
+        let read: Vec<_> = read.iter().collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(read.iter().map(|r| r.place).collect::<Vec<_>>(), places.iter().copied().map(Some).collect::<Vec<_>>());
+        // But for their places the reactions are those of a plain batch.
+        let given: Vec<_> = all[..places.len()].iter().map(|(given, _)| given.clone()).collect();
+        let same = build(&given, None, &emotes);
+        let same = batch(&same, &emotes).unwrap().iter().collect::<Result<Vec<_>, _>>().unwrap();
+        let read: Vec<_> = read.into_iter().map(|reaction| Reaction { place: None, ..reaction }).collect();
+        prop_assert_eq!(read, same);
+        // The builder begins anew.
+        let read = batch(&plain, &emotes).unwrap();
+        prop_assert_eq!((read.placed, read.len(), read.iter().next().unwrap().unwrap().place), (None, 1, None));
     }
 
     #[test]
@@ -145,6 +206,56 @@ fn newer_versions_and_kinds_are_named() {
 }
 
 #[test]
+fn a_spool_is_noted_only_where_none_is() {
+    let position = SpoolPosition { spool: [1; 16], offset: 5 };
+    for spooled in [fixture(), placed_fixture()] {
+        assert_eq!(with_spool(&spooled, position), Err(DecodeError::Field("header flags")));
+    }
+    assert_eq!(with_spool(&record::encode_tick(), position), Err(DecodeError::Kind(2)));
+    assert_eq!(with_spool(&[2, 1, 0], position), Err(DecodeError::Version(2)));
+    assert_eq!(with_spool(&[1, 1], position), Err(DecodeError::Truncated));
+}
+
+#[test]
+fn places_belong_to_all_reactions_of_a_batch_or_to_none_and_ascend() {
+    let emotes = Emotes::new();
+    let read = |bytes: &[u8]| batch(bytes, &emotes).unwrap().iter().collect::<Result<Vec<_>, _>>().err();
+    let changed = |bytes: &[u8], place: usize, byte: u8| {
+        let mut bytes = bytes.to_vec();
+        bytes[place] = byte;
+        bytes
+    };
+    let mut builder = BatchBuilder::new();
+    let main = ChannelName::new("main").unwrap();
+    let reaction = NewReaction {
+        received_ms: 0,
+        tapped_ms: None,
+        media_time_ms: None,
+        user: "",
+        ..fixture_reactions(&emotes)[0]
+    };
+    builder.push_at(&main, &reaction, 3);
+    builder.push_at(&main, &reaction, 4);
+    let placed = builder.finish_placed([5; 16], &emotes);
+    let flags = placed.iter().rposition(|byte| *byte == 33).unwrap();
+    assert_eq!((placed[flags], placed[flags + 1]), (33, 1));
+    assert_eq!(read(&placed), None);
+    assert_eq!(read(&changed(&placed, flags, 1)), Some(DecodeError::Field("reaction flags")));
+    assert_eq!(read(&changed(&placed, flags, 33 | 64)), Some(DecodeError::Field("reaction flags")));
+    assert_eq!(read(&changed(&placed, flags + 1, 0)), Some(DecodeError::Field("place")));
+    builder.push(&main, &reaction);
+    let record = builder.finish(None, &emotes);
+    let flags = record.len() - 20;
+    assert_eq!(record[flags], 1);
+    assert_eq!(read(&changed(&record, flags, 33)), Some(DecodeError::Field("reaction flags")));
+    builder.push_at(&main, &reaction, u64::MAX - 1);
+    builder.push_at(&main, &reaction, u64::MAX);
+    let last = builder.finish_placed([5; 16], &emotes);
+    let delta = last.iter().rposition(|byte| *byte == 33).unwrap() + 1;
+    assert_eq!((read(&last), read(&changed(&last, delta, 2))), (None, Some(DecodeError::Field("place"))));
+}
+
+#[test]
 fn the_record_written_by_version_1_stays_readable() {
     let bytes = include_bytes!("../fixtures/reactions-v1.bin");
     let emotes = Emotes::new();
@@ -159,9 +270,24 @@ fn the_record_written_by_version_1_stays_readable() {
     assert_eq!(&fixture()[..], bytes, "the encoding of version 1 changed: give it a new version byte");
 }
 
-/// What the fixture holds; `EMOSTREAM_WRITE_FIXTURES=1` wrote it once.
-fn fixture() -> Bytes {
+#[test]
+fn the_batch_with_places_stays_readable() {
+    let bytes = include_bytes!("../fixtures/reactions-v1-placed.bin");
     let emotes = Emotes::new();
+    let batch = batch(bytes, &emotes).unwrap();
+    let read: Vec<_> = batch.iter().collect::<Result<_, _>>().unwrap();
+    assert_eq!(
+        (&batch.channels[..], batch.placed, batch.spool),
+        (&["main", "match-2"][..], Some([8; 16]), None)
+    );
+    assert_eq!(read.iter().map(|r| r.place).collect::<Vec<_>>(), [Some(1_000), Some(1_300)]);
+    assert_eq!(read.iter().map(|r| emotes.name(r.emote).to_string()).collect::<Vec<_>>(), ["🔥", ":goal:"]);
+    assert_eq!((read[0].user, read[0].media_time_ms), (&b"ada"[..], Some(81_000)));
+    assert_eq!(&placed_fixture()[..], bytes, "the encoding of version 1 changed: give it a new version byte");
+}
+
+/// What the fixtures hold; `EMOSTREAM_WRITE_FIXTURES=1` wrote them once.
+fn fixture_reactions(emotes: &Emotes) -> [NewReaction<'static>; 2] {
     let first = NewReaction {
         emote: emotes.resolve("🔥").unwrap(),
         id: ReactionId::from_parts(1_760_000_000_000, [1; 10]),
@@ -180,15 +306,31 @@ fn fixture() -> Bytes {
         tapped_ms: None,
         media_time_ms: None,
     };
+    [first, second]
+}
+
+fn fixture() -> Bytes {
+    let emotes = Emotes::new();
+    let [first, second] = fixture_reactions(&emotes);
     let mut builder = BatchBuilder::new();
     builder.push(&ChannelName::new("main").unwrap(), &first);
     builder.push(&ChannelName::new("match-2").unwrap(), &second);
     builder.finish(Some(SpoolPosition { spool: [9; 16], offset: 300 }), &emotes)
 }
 
+fn placed_fixture() -> Bytes {
+    let emotes = Emotes::new();
+    let [first, second] = fixture_reactions(&emotes);
+    let mut builder = BatchBuilder::new();
+    builder.push_at(&ChannelName::new("main").unwrap(), &first, 1_000);
+    builder.push_at(&ChannelName::new("match-2").unwrap(), &second, 1_300);
+    builder.finish_placed([8; 16], &emotes)
+}
+
 #[test]
 fn fixtures_are_written_on_request() {
     if std::env::var_os("EMOSTREAM_WRITE_FIXTURES").is_some() {
         std::fs::write("tests/fixtures/reactions-v1.bin", fixture()).unwrap();
+        std::fs::write("tests/fixtures/reactions-v1-placed.bin", placed_fixture()).unwrap();
     }
 }

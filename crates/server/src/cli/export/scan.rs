@@ -3,18 +3,19 @@
 //! Partitions are merged by append time. Event time and repeats follow the rules of counting (one clock a partition,
 //! ids remembered for the horizon), so that what is exported of whole windows adds up to their counts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use anyhow::Context;
 use emostream_log::{LogError, Offset, Record, TopicPartition, embedded::Snapshot};
 use emostream_moments::{
     StreamParameters,
+    counter::SpoolPlaces,
     event_time::{PartitionClock, event_time_ms, is_late},
     ids::IdMemory,
 };
 use emostream_protocol::{
     EmoteId, Emotes, ReactionId,
-    record::{self, LogRecord, Reaction, ReactionBatch},
+    record::{self, LogRecord, Reaction, ReactionBatch, SpoolPosition},
 };
 
 use crate::node::RAW_TOPIC;
@@ -79,7 +80,7 @@ struct Lane {
     records: VecDeque<Record>,
     clock: PartitionClock,
     ids: IdMemory,
-    spools: BTreeMap<[u8; 16], u64>,
+    spools: SpoolPlaces,
 }
 
 impl<'a> Scan<'a> {
@@ -101,7 +102,7 @@ impl<'a> Scan<'a> {
                 records: VecDeque::new(),
                 clock: PartitionClock::new(parameters),
                 ids: IdMemory::new(parameters.horizon_ms(), rand::random()),
-                spools: BTreeMap::new(),
+                spools: SpoolPlaces::default(),
             });
         }
         let progress = Progress { total, ..Progress::default() };
@@ -174,9 +175,10 @@ impl Lane {
             Ok(_) => return Ok(true),
             Err(_) => return Ok(false),
         };
-        let forwarded_before = self.was_forwarded(&batch);
+        let record_is_repeat = batch.spool.is_some_and(|position| !self.spools.is_new(position));
         for (place, reaction) in batch.iter().enumerate() {
             let Ok(reaction) = reaction else { return Ok(false) };
+            let forwarded_before = record_is_repeat || self.has_old_place(&batch, &reaction);
             if batch.channels.get(reaction.channel) != Some(&wanted.channel) {
                 continue;
             }
@@ -205,14 +207,9 @@ impl Lane {
         Ok(true)
     }
 
-    fn was_forwarded(&mut self, batch: &ReactionBatch<'_>) -> bool {
-        let Some(position) = batch.spool else { return false };
-        let known = self.spools.get(&position.spool).copied();
-        if known.is_none_or(|highest| position.offset > highest) {
-            self.spools.insert(position.spool, position.offset);
-            return false;
-        }
-        true
+    fn has_old_place(&mut self, batch: &ReactionBatch<'_>, reaction: &Reaction<'_>) -> bool {
+        let position = batch.placed.zip(reaction.place);
+        position.is_some_and(|(spool, offset)| !self.spools.is_new(SpoolPosition { spool, offset }))
     }
 
     fn is_repeat(&mut self, reaction: &Reaction<'_>, append_ms: i64, now_ms: i64) -> bool {
