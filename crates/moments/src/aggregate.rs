@@ -15,6 +15,10 @@ use crate::{
     partial::Partial,
 };
 
+pub mod pulses;
+
+use pulses::PulseCount;
+
 /// The aggregation of a whole log: feed it each partition's records in their order, partitions interleaved at will.
 #[derive(Debug)]
 pub struct Aggregate {
@@ -30,17 +34,6 @@ pub struct AggregateOutput {
     pub rows: Vec<Row>,
     /// New reactions that are not late, for pulses: sums per record, channel and emote.
     pub pulses: Vec<PulseCount>,
-}
-
-/// New reactions of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PulseCount {
-    /// Channel.
-    pub channel: ChannelName,
-    /// Which emote.
-    pub emote: EmoteId,
-    /// How many.
-    pub count: u32,
 }
 
 impl AggregateOutput {

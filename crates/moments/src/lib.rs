@@ -2,7 +2,8 @@
 //!
 //! In the order of the path: [`event_time`] places a reaction, [`ids`] drops repeats, [`counter`] counts one raw
 //! partition into [`tally`]s and sends them on as [`partial`]s, [`merge`] adds them up, closes [`window`]s and judges
-//! [`rule`]s. [`aggregate`] is all of it in one value, with its [`snapshot`]. [`sketch`] estimates unique reactors,
+//! [`rule`]s. [`aggregate`] is all of it in one value, with its [`snapshot`]; [`step`] is how count and merge speak where
+//! they run in different processes. [`sketch`] estimates unique reactors,
 //! [`preview`] says what other settings would have found, [`scale`] how many emotes a screen shows for a count.
 //!
 //! Everything here is a function of the log: the same records give the same rows, whatever the interleaving of
@@ -19,13 +20,18 @@ pub mod rule;
 pub mod scale;
 pub mod sketch;
 pub mod snapshot;
+pub mod step;
 pub mod tally;
 pub mod window;
 
-pub use aggregate::{Aggregate, AggregateOutput, PulseCount};
+pub use aggregate::{
+    Aggregate, AggregateOutput,
+    pulses::{PulseBatch, PulseCount},
+};
 pub use counter::{CountSink, Counter};
 pub use merge::Merge;
 pub use parameters::{BIN_MS, ParametersError, StreamParameters};
 pub use partial::Partial;
 pub use rule::preview;
 pub use scale::ScaleDown;
+pub use step::{StepCounter, StepMerge, StepOutput, StepPart};

@@ -34,9 +34,7 @@ impl Aggregate {
     pub fn snapshot(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(4096);
         writer.u8(SNAPSHOT_VERSION);
-        writer.varint(self.parameters.window_ms() as u64);
-        writer.varint(self.parameters.lateness_ms() as u64);
-        writer.varint(self.parameters.horizon_ms() as u64);
+        write_parameters(&mut writer, self.parameters);
         writer.len(self.counters.len());
         for counter in &self.counters {
             write_counter(&mut writer, counter, &self.merge.emotes);
@@ -58,11 +56,7 @@ impl Aggregate {
             SNAPSHOT_VERSION => {}
             version => return Err(DecodeError::Version(version)),
         }
-        for expected in [parameters.window_ms(), parameters.lateness_ms(), parameters.horizon_ms()] {
-            if reader.varint()? != expected as u64 {
-                return Err(DecodeError::Field("parameters"));
-            }
-        }
+        check_parameters(&mut reader, parameters)?;
         if reader.varint()? != partitions as u64 {
             return Err(DecodeError::Field("partitions"));
         }
@@ -75,7 +69,27 @@ impl Aggregate {
     }
 }
 
-fn write_counter(writer: &mut Writer, counter: &Counter, emotes: &Emotes) {
+/// Writes what a state is only good for.
+pub(crate) fn write_parameters(writer: &mut Writer, parameters: StreamParameters) {
+    writer.varint(parameters.window_ms() as u64);
+    writer.varint(parameters.lateness_ms() as u64);
+    writer.varint(parameters.horizon_ms() as u64);
+}
+
+/// Refuses the state of a stream with other parameters.
+pub(crate) fn check_parameters(
+    reader: &mut Reader<'_>,
+    parameters: StreamParameters,
+) -> Result<(), DecodeError> {
+    for expected in [parameters.window_ms(), parameters.lateness_ms(), parameters.horizon_ms()] {
+        if reader.varint()? != expected as u64 {
+            return Err(DecodeError::Field("parameters"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn write_counter(writer: &mut Writer, counter: &Counter, emotes: &Emotes) {
     writer.varint(counter.clock.highest_ms().map_or(0, |ms| ms as u64 + 1));
     writer.len(counter.spools.iter().len());
     for (spool, offset) in counter.spools.iter() {
@@ -85,7 +99,7 @@ fn write_counter(writer: &mut Writer, counter: &Counter, emotes: &Emotes) {
     write_windows(writer, &counter.windows, emotes);
 }
 
-fn read_counter(
+pub(crate) fn read_counter(
     reader: &mut Reader<'_>,
     parameters: StreamParameters,
     emotes: &Emotes,
@@ -130,7 +144,7 @@ fn read_windows(
     Ok(())
 }
 
-fn write_merge(writer: &mut Writer, merge: &Merge) {
+pub(crate) fn write_merge(writer: &mut Writer, merge: &Merge) {
     write_windows(writer, &merge.windows, &merge.emotes);
     writer.len(merge.pending.values().map(Vec::len).sum());
     for (from_ms, changes) in &merge.pending {
@@ -149,7 +163,7 @@ fn write_merge(writer: &mut Writer, merge: &Merge) {
     merge.marks.iter().for_each(|mark| writer.zigzag(*mark));
 }
 
-fn read_merge(
+pub(crate) fn read_merge(
     reader: &mut Reader<'_>,
     parameters: StreamParameters,
     partitions: usize,

@@ -10,3 +10,4 @@ mod previews;
 mod reference;
 mod same_output;
 mod sketches;
+mod steps;

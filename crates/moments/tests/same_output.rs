@@ -19,13 +19,13 @@ use crate::{
 /// Seeds of a short run; `EMOSTREAM_SEEDS` asks for more.
 const SEEDS: u64 = 40;
 
-fn seeds() -> std::ops::Range<u64> {
+pub(crate) fn seeds() -> std::ops::Range<u64> {
     let first = std::env::var("EMOSTREAM_SEED_FIRST").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let count = std::env::var("EMOSTREAM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
     first..first + count
 }
 
-fn parameters(seed: u64) -> StreamParameters {
+pub(crate) fn parameters(seed: u64) -> StreamParameters {
     let mut dice = Dice(!seed);
     let window_ms = [2_000, 2_000, 100, 500, 5_300][dice.below(5) as usize];
     let lateness_ms = [500, 500, 0, 90, 2_500][dice.below(5) as usize];
@@ -33,7 +33,7 @@ fn parameters(seed: u64) -> StreamParameters {
     StreamParameters::new(window_ms, lateness_ms, horizon_ms).expect("valid")
 }
 
-fn by_channel(rows: Vec<Row>) -> BTreeMap<String, Vec<Row>> {
+pub(crate) fn by_channel(rows: Vec<Row>) -> BTreeMap<String, Vec<Row>> {
     let mut channels: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in rows {
         channels.entry(row.channel().to_string()).or_default().push(row);
@@ -41,7 +41,7 @@ fn by_channel(rows: Vec<Row>) -> BTreeMap<String, Vec<Row>> {
     channels
 }
 
-fn run(
+pub(crate) fn run(
     parameters: StreamParameters,
     partitions: usize,
     log: &Log,
