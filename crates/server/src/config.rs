@@ -8,6 +8,8 @@ mod channels;
 mod compat;
 mod control;
 mod dotenv;
+mod fleet;
+mod kafka;
 mod layers;
 mod path;
 mod preset;
@@ -16,9 +18,11 @@ mod store;
 mod variables;
 
 pub use channels::ChannelConfig;
-pub use compat::{BridgeSource, CompatConfig, KafkaConfig, TopicsConfig, WebSocketBridgeConfig};
+pub use compat::{BridgeSource, CompatConfig, TopicsConfig, WebSocketBridgeConfig};
 pub use control::{ControlConfig, Secret};
 pub use dotenv::with_dotenv;
+pub use fleet::{BridgeConfig, BridgeFrom, InternalConfig, RelayConfig};
+pub use kafka::{KafkaConfig, SaslMechanism, SecurityProtocol};
 pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
 pub use preset::Preset;
@@ -33,10 +37,14 @@ pub enum Role {
     Ingest,
     /// Counts the log and emits windows and moments.
     Aggregate,
+    /// Carries windows to a topic for each cluster.
+    Relay,
     /// Holds viewers' connections.
     Edge,
     /// Accounts, channels, settings and the archive: what needs the store.
     Control,
+    /// Takes reactions out of other people's topics, and writes reactions, windows and moments to theirs.
+    Bridge,
 }
 
 impl TryFrom<String> for Role {
@@ -53,15 +61,18 @@ impl TryFrom<String> for Role {
 
 impl Role {
     /// All roles, in the order of a reaction's path.
-    pub const ALL: [Self; 4] = [Self::Ingest, Self::Aggregate, Self::Edge, Self::Control];
+    pub const ALL: [Self; 6] =
+        [Self::Ingest, Self::Aggregate, Self::Relay, Self::Edge, Self::Control, Self::Bridge];
 
     /// The role's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
             Self::Aggregate => "aggregate",
+            Self::Relay => "relay",
             Self::Edge => "edge",
             Self::Control => "control",
+            Self::Bridge => "bridge",
         }
     }
 }
@@ -77,7 +88,9 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where the log, the snapshots and the keys are.
     pub data_dir: PathBuf,
-    /// Roles to run. Empty: all.
+    /// What the node is called in a fleet, where no two are called the same. Empty: a random name in the data directory.
+    pub node_name: String,
+    /// Roles to run. Empty: all that the configuration needs.
     pub roles: Vec<Role>,
     /// The store of accounts, settings and the archive.
     pub store: StoreConfig,
@@ -99,8 +112,14 @@ pub struct Config {
     pub websocket_bridge: WebSocketBridgeConfig,
     /// Names of other people's topics on Kafka.
     pub topics: TopicsConfig,
-    /// The broker.
+    /// The brokers.
     pub kafka: KafkaConfig,
+    /// The API between nodes.
+    pub internal: InternalConfig,
+    /// Reactions that other people's programs write to Kafka.
+    pub bridge: BridgeConfig,
+    /// Windows for far clusters.
+    pub relay: RelayConfig,
     /// What the page says about those who run this server.
     pub site: SiteConfig,
     /// The channels that exist.
@@ -113,6 +132,7 @@ impl Default for Config {
             preset: None,
             listen: Vec::new(),
             data_dir: PathBuf::from("data"),
+            node_name: String::new(),
             roles: Vec::new(),
             store: StoreConfig::default(),
             control: ControlConfig::default(),
@@ -125,6 +145,9 @@ impl Default for Config {
             websocket_bridge: WebSocketBridgeConfig::default(),
             topics: TopicsConfig::default(),
             kafka: KafkaConfig::default(),
+            internal: InternalConfig::default(),
+            bridge: BridgeConfig::default(),
+            relay: RelayConfig::default(),
             site: SiteConfig::default(),
             channels: vec![ChannelConfig::default()],
         }
@@ -147,7 +170,24 @@ impl Findings {
 impl Config {
     /// Roles to run, in path order, each once.
     pub fn effective_roles(&self) -> Vec<Role> {
-        Role::ALL.into_iter().filter(|role| self.roles.is_empty() || self.roles.contains(role)).collect()
+        Role::ALL.into_iter().filter(|role| self.needs(*role)).collect()
+    }
+
+    /// Whether a role runs: as named, or where none is named, if the configuration needs it.
+    fn needs(&self, role: Role) -> bool {
+        if !self.roles.is_empty() {
+            return self.roles.contains(&role);
+        }
+        match role {
+            Role::Bridge => self.log.kind == LogKind::Kafka,
+            Role::Relay => self.log.kind == LogKind::Kafka && !self.relay.topics.is_empty(),
+            Role::Ingest | Role::Aggregate | Role::Edge | Role::Control => true,
+        }
+    }
+
+    /// The keys of the secrets that are set, for those who look at the configuration.
+    pub fn secrets_set(&self) -> Vec<&'static str> {
+        [self.control.secrets_set(), self.kafka.secrets_set(), self.internal.secrets_set()].concat()
     }
 
     /// Checks every section; returns all findings, not only the first.
@@ -163,13 +203,49 @@ impl Config {
         self.compat.validate(&mut findings);
         self.topics.validate(&mut findings);
         self.kafka.validate(&mut findings);
+        self.internal.validate(&mut findings);
+        self.bridge.validate(&mut findings);
+        self.relay.validate(&mut findings);
         self.site.validate(&mut findings);
         channels::validate(&self.channels, &mut findings);
+        self.validate_together(&mut findings);
+        if findings.0.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(findings.0)) }
+    }
+
+    /// What sections ask of each other.
+    fn validate_together(&self, findings: &mut Findings) {
+        let on_kafka = self.log.kind == LogKind::Kafka;
         findings.expect(
-            self.log.kind == LogKind::Kafka || self.kafka.bootstrap_servers.is_empty(),
+            on_kafka || self.kafka.bootstrap_servers.is_empty(),
             "kafka.bootstrap_servers",
             "log.kind = \"kafka\" beside it",
         );
-        if findings.0.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(findings.0)) }
+        findings.expect(
+            !on_kafka || !self.kafka.bootstrap_servers.is_empty(),
+            "kafka.bootstrap_servers",
+            "addresses of brokers, since log.kind is \"kafka\"",
+        );
+        let fleet_only = [Role::Bridge, Role::Relay].into_iter().find(|role| self.roles.contains(role));
+        findings.expect(
+            on_kafka || fleet_only.is_none(),
+            "roles",
+            format_args!("log.kind = \"kafka\" beside {}", fleet_only.map_or("", Role::name)),
+        );
+        findings.expect(
+            !self.roles.contains(&Role::Relay) || !self.relay.topics.is_empty(),
+            "relay.topics",
+            "topics to relay to, since the role relay is asked for",
+        );
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        findings.expect(
+            self.control.url.as_ref().is_none_or(is_url),
+            "control.url",
+            "the address of a node with control, such as http://10.0.0.5:8080",
+        );
+        let is_name = |name: &str| {
+            name.len() <= 64
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        findings.expect(is_name(&self.node_name), "node_name", "at most 64 letters, digits, '.', '_' or '-'");
     }
 }

@@ -6,11 +6,11 @@ use std::{
 };
 
 use anyhow::Context;
-use emostream_log::{Clock, Log, TopicPartition};
+use emostream_log::{Clock, Log};
 use emostream_protocol::Emotes;
 use emostream_store::{Store, StoreOptions};
 
-use crate::{channels::Channels, config::Config, durable, tasks::Tasks, telemetry::Metrics};
+use crate::{channels::Channels, config::Config, durable, output::Output, tasks::Tasks, telemetry::Metrics};
 
 pub mod accounts;
 pub mod archive;
@@ -39,8 +39,8 @@ pub struct Components {
     pub log: Arc<dyn Log>,
     /// Raw topic.
     pub raw_topic: Arc<str>,
-    /// The partition of rows.
-    pub output: TopicPartition,
+    /// Where rows are.
+    pub output: Output,
     /// The directory that control publishes to.
     pub channels: Arc<Channels>,
     /// Known emotes.
@@ -79,7 +79,7 @@ impl Control {
         let (metrics, clock) = (components.metrics.clone(), components.clock.clone());
         let accounts = Accounts::new(store.clone(), keys, metrics, clock);
         let first_admin = Mutex::new(first_admin);
-        let archive = Archive::start(filling(&components, &store), tasks)?;
+        let archive = Archive::start(&filling(&components, &store), tasks)?;
         let control = Arc::new(Self {
             store,
             archive,

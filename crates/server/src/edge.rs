@@ -1,19 +1,21 @@
 //! Edge: the newest state of each channel in memory, each frame encoded once, the same bytes for every viewer.
 //!
-//! [`follower`] reads the output log, [`beat`] the pulse path and [`announce`] the directory into [`hub`]; [`session`] decides what one viewer is
+//! [`follower`] reads the output log (and keeps [`early_rows`] of channels that are not known yet), [`beat`] the pulse path and [`announce`] the directory into [`hub`]; [`session`] decides what one viewer is
 //! sent, with no socket inside. Sockets are in `http::stream`.
 
 use std::sync::Arc;
 
-use emostream_log::{Clock, Log, TopicPartition};
+use emostream_log::{Clock, Log};
 use emostream_protocol::{Emotes, Epoch};
 
 use crate::{
-    channels::Channels, config::EdgeConfig, pulse_path::PulsePath, tasks::Tasks, telemetry::Metrics,
+    channels::Channels, config::EdgeConfig, output::Output, pulse_path::PulsePath, tasks::Tasks,
+    telemetry::Metrics,
 };
 
 mod announce;
 mod beat;
+mod early_rows;
 mod follower;
 pub mod hub;
 pub mod session;
@@ -26,8 +28,8 @@ use hub::Hub;
 pub struct Components {
     /// The log.
     pub log: Arc<dyn Log>,
-    /// The partition of rows.
-    pub output: TopicPartition,
+    /// Where rows are.
+    pub output: Output,
     /// Known emotes.
     pub emotes: Arc<Emotes>,
     /// The channels that exist.
@@ -57,8 +59,8 @@ pub struct Edge {
 /// Starts an edge; returns at once, [`Hub::is_caught_up`] tells when recent rows are loaded.
 pub fn start(config: &EdgeConfig, components: &Components, tasks: &Tasks) -> anyhow::Result<Arc<Edge>> {
     let epoch = Epoch(components.log.generation().id);
-    let hub = Arc::new(Hub::new(config.moments_history));
-    follower::start(components.clone(), hub.clone(), epoch, tasks)?;
+    let hub = Arc::new(Hub::new(config.moments_history, components.output.all().len()));
+    follower::start(components, &hub, epoch, tasks)?;
     tasks.spawn_essential("edge beat", beat::run(components.clone(), hub.clone(), epoch, tasks.stop.clone()));
     let announcing = announce::run(components.clone(), hub.clone(), epoch, tasks.stop.clone());
     tasks.spawn_essential("edge settings", announcing);

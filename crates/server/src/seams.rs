@@ -2,6 +2,7 @@
 
 pub mod channels;
 pub mod intake;
+pub mod output;
 pub mod pressure;
 pub mod pulse_path;
 pub mod rate;

@@ -7,7 +7,7 @@ pub(super) fn run(args: &ConfigArgs) -> u8 {
         Ok(config) => match toml::to_string_pretty(&config) {
             Ok(text) => {
                 say(text.trim_end());
-                for key in config.control.secrets_set() {
+                for key in config.secrets_set() {
                     say(&format!("# {key} is set, and is not shown"));
                 }
                 EXIT_OK

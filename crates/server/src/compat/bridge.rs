@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use super::follower;
-use crate::{config::BridgeSource, tasks::Tasks};
+use crate::{config::BridgeSource, output::Output, tasks::Tasks};
 
 mod socket;
 
@@ -40,8 +40,8 @@ pub struct Components {
     pub log: Arc<dyn Log>,
     /// Topic of reactions.
     pub raw_topic: Arc<str>,
-    /// The partition of rows.
-    pub output: TopicPartition,
+    /// Where rows are.
+    pub output: Output,
     /// The channel whose messages are forwarded.
     pub channel: String,
     /// Known emotes.
@@ -77,7 +77,7 @@ impl Bridge {
         let Components { log, output, channel, emotes, .. } = components;
         let to = bridge.clone();
         let mut newest = 0;
-        follower::start("bridge", log, output, tasks, move |record| {
+        follower::start("bridge", log, output.of(&channel), tasks, move |record| {
             // Of repeated rows the first wins.
             if let Ok(Row::Moment(row)) = Row::decode(&record.value, &emotes)
                 && *row.channel == *channel

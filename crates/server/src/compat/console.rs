@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io::Write as _, sync::Arc};
 
-use emostream_log::{Log, TopicPartition};
+use emostream_log::Log;
 use emostream_moments::ScaleDown;
 use emostream_protocol::{
     Emotes,
@@ -12,19 +12,20 @@ use emostream_protocol::{
 };
 
 use super::follower;
-use crate::tasks::Tasks;
+use crate::{output::Output, tasks::Tasks};
 
 /// Starts printing the windows of a channel that become final from now on. When nobody reads standard output any more,
 /// printing ends and the node goes on.
 pub fn start(
     log: Arc<dyn Log>,
-    output: TopicPartition,
+    output: &Output,
     channel: String,
     emotes: Arc<Emotes>,
     tasks: &Tasks,
 ) -> anyhow::Result<()> {
     let mut newest = 0;
-    follower::start("console", log, output, tasks, move |record| {
+    let rows = output.of(&channel);
+    follower::start("console", log, rows, tasks, move |record| {
         let Ok(Row::Window(row)) = Row::decode(&record.value, &emotes) else { return true };
         if *row.channel != *channel || row.seq <= newest {
             return true;

@@ -1,4 +1,4 @@
-//! What only the source systems' clients need: the channel they speak to, the bridge's source, topic names, Kafka.
+//! What only the source systems' clients need: the channel they speak to, the bridge's source, topic names.
 
 use emostream_protocol::ChannelName;
 use serde::{Deserialize, Serialize};
@@ -74,26 +74,11 @@ impl Default for TopicsConfig {
     }
 }
 
-/// `kafka`: the broker, for `log.kind = "kafka"`. No effect on the embedded log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KafkaConfig {
-    /// Addresses of brokers, `host:port` with commas between them.
-    pub bootstrap_servers: String,
-    /// The longest time between an acknowledgement and Kafka, ms.
-    pub flush_ms: u64,
-}
-
-impl Default for KafkaConfig {
-    fn default() -> Self {
-        Self { bootstrap_servers: String::new(), flush_ms: 500 }
-    }
-}
-
 /// Kafka's limit on the name of a topic, in bytes.
 const TOPIC_BYTES_MAX: usize = 249;
 
-fn is_topic(name: &str) -> bool {
+/// Whether Kafka takes a name for a topic.
+pub(super) fn is_topic(name: &str) -> bool {
     (1..=TOPIC_BYTES_MAX).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
@@ -112,12 +97,5 @@ impl TopicsConfig {
         {
             findings.expect(is_topic(name), key, "1 to 249 letters, digits, '.', '_' or '-'");
         }
-    }
-}
-
-impl KafkaConfig {
-    pub(super) fn validate(&self, findings: &mut Findings) {
-        let range = (1..=60_000).contains(&self.flush_ms);
-        findings.expect(range, "kafka.flush_ms", "a number from 1 to 60000");
     }
 }

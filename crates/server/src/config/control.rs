@@ -42,11 +42,15 @@ pub struct ControlConfig {
     /// What login tokens are signed with, 32 bytes or more. Absent: a key in the data directory. TOKEN_SECRET sets it.
     #[serde(skip_serializing)]
     pub token_secret: Option<Secret>,
+    /// Where a node with control is, for nodes without: `http://host:port`. They ask it for what all nodes share, and go
+    /// on with what they have while it does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 impl Default for ControlConfig {
     fn default() -> Self {
-        Self { admin_username: "admin".to_owned(), admin_password: None, token_secret: None }
+        Self { admin_username: "admin".to_owned(), admin_password: None, token_secret: None, url: None }
     }
 }
 

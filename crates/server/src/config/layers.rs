@@ -117,7 +117,7 @@ mod tests {
             [("EMOSTREAM__LOG__PARTITIONS", "4"), ("EMOSTREAM__LOG__DURABILITY", "os"), ("OTHER", "x")];
         let config =
             load(&layers(&[("log.partitions", "8"), ("data_dir", "/tmp/x y")], &environment)).unwrap();
-        assert_eq!((config.log.partitions, config.log.durability), (8, Durability::Os));
+        assert_eq!((config.log.partitions, config.log.durability), (Some(8), Durability::Os));
         assert_eq!(config.data_dir.to_str(), Some("/tmp/x y"));
         assert_eq!(config.channels[0].name, "main");
     }
@@ -155,6 +155,17 @@ mod tests {
             ("websocket_bridge.source", "all", "expected moments or raw"),
             ("topics.raw", "a b", "topics.raw"),
             ("kafka.flush_ms", "0", "kafka.flush_ms"),
+            ("kafka.security_protocol", "tls", "expected one of plaintext, ssl"),
+            ("kafka.security_protocol", "SASL_SSL", "kafka.sasl_username"),
+            ("kafka.sasl_mechanism", "gssapi", "expected plain, scram-sha-256"),
+            ("kafka.ssl_key_file", "key.pem", "kafka.ssl_certificate_file"),
+            ("kafka.namespace", "a b", "kafka.namespace"),
+            ("bridge.from", "now", "expected earliest or latest"),
+            ("bridge.topics", "[\"a b\"]", "bridge.topics"),
+            ("roles", "[\"bridge\"]", "log.kind = \"kafka\" beside bridge"),
+            ("internal.key", "short", "internal.key"),
+            ("control.url", "10.0.0.5", "control.url"),
+            ("node_name", "a b", "node_name"),
             ("compat.channel", "a b", "compat.channel"),
             ("nonsense", "1", "nonsense"),
             ("log.nonsense", "1", "nonsense"),

@@ -56,9 +56,10 @@ pub struct LogConfig {
     pub kind: LogKind,
     /// When an append is answered.
     pub durability: Durability,
-    /// Partitions of `emote-log`, fixed when the log is created. One core counts more than one machine takes in, so
-    /// that one is enough on the embedded log and costs the fewest syncs.
-    pub partitions: u32,
+    /// Partitions of `emote-log`, fixed when the log is created. Absent: 1 on the embedded log, where one core counts more
+    /// than one machine takes in and each partition costs its own syncs; 6 on Kafka, where so many nodes can count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
     /// Bytes of a segment file.
     pub segment_bytes: u64,
     /// Reactions are kept at least until no replay needs them, then until they are this old, ms …
@@ -74,7 +75,7 @@ impl Default for LogConfig {
         Self {
             kind: LogKind::Embedded,
             durability: Durability::Fsync,
-            partitions: 1,
+            partitions: None,
             segment_bytes: 64 << 20,
             retention_ms: 24 * 3_600_000,
             retention_bytes: 2 << 30,
@@ -84,13 +85,22 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
+    /// Partitions of `emote-log`.
+    pub fn effective_partitions(&self) -> u32 {
+        self.partitions.unwrap_or(match self.kind {
+            LogKind::Embedded => 1,
+            LogKind::Kafka => 6,
+        })
+    }
+
     pub(super) fn validate(&self, findings: &mut Findings) {
         findings.expect(
-            self.kind == LogKind::Embedded,
+            self.kind == LogKind::Embedded || cfg!(feature = "kafka"),
             "log.kind",
             "embedded: this build has no Kafka, which KAFKA_BOOTSTRAP_SERVERS or kafka.bootstrap_servers asks for",
         );
-        findings.expect((1..=1024).contains(&self.partitions), "log.partitions", "a number from 1 to 1024");
+        let partitions = self.effective_partitions();
+        findings.expect((1..=1024).contains(&partitions), "log.partitions", "a number from 1 to 1024");
         findings.expect(
             (1 << 20..=1 << 30).contains(&self.segment_bytes),
             "log.segment_bytes",

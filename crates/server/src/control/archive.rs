@@ -18,9 +18,10 @@ use emostream_protocol::{
     row::{MomentRow, Row},
 };
 use emostream_store::{ArchiveBatch, ArchiveSource, MomentRecord, Store, StoreError, WindowRecord};
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
-use crate::{tasks::Tasks, telemetry::Metrics};
+use crate::{output::Output, tasks::Tasks, telemetry::Metrics};
 
 /// Rows of a transaction at most: a few milliseconds of writing, so that other changes of the store get their turn.
 const BATCH_ROWS_MAX: usize = 2_000;
@@ -37,16 +38,20 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// What the archive is made of.
+#[derive(Clone)]
 pub(super) struct Components {
     pub(super) log: Arc<dyn Log>,
-    pub(super) output: TopicPartition,
+    pub(super) output: Output,
     pub(super) store: Store,
     pub(super) emotes: Arc<Emotes>,
     pub(super) metrics: Arc<Metrics>,
 }
 
-/// How far the archive is.
-pub struct Archive {
+/// How far the archive is, in each partition of the output.
+pub struct Archive(Vec<Arc<Part>>);
+
+/// How far it is in one.
+struct Part {
     end: watch::Receiver<Offset>,
     reached: watch::Sender<Offset>,
     /// Whether log or store failed at the last try: nobody waits for it then.
@@ -55,9 +60,12 @@ pub struct Archive {
 
 struct Filling {
     components: Components,
+    partition: TopicPartition,
     source: ArchiveSource,
     end: watch::Receiver<Offset>,
-    archive: Arc<Archive>,
+    part: Arc<Part>,
+    /// What this one adds to the gauge of rows that are not archived yet.
+    lag: i64,
 }
 
 /// Rows read from the log.
@@ -69,30 +77,40 @@ struct Read {
 
 impl Archive {
     /// Starts to fill it.
-    pub(super) fn start(components: Components, tasks: &Tasks) -> anyhow::Result<Arc<Self>> {
-        let end = components.log.follow(&components.output)?;
-        let source = ArchiveSource {
-            epoch: Epoch(components.log.generation().id),
-            topic: components.output.topic.to_string(),
-            partition: components.output.partition,
-        };
-        let archive = Arc::new(Self {
-            end: end.clone(),
-            reached: watch::Sender::new(0),
-            is_failing: AtomicBool::new(false),
-        });
-        let filling = Filling { components, source, end, archive: archive.clone() };
-        let stop = tasks.stop.clone();
-        tasks.spawn_essential("archive", async move {
-            stop.run_until_cancelled(filling.run()).await;
-            Ok(())
-        });
-        Ok(archive)
+    pub(super) fn start(components: &Components, tasks: &Tasks) -> anyhow::Result<Arc<Self>> {
+        let partitions = components.output.all().into_iter();
+        let parts = partitions.map(|partition| Part::start(components.clone(), partition, tasks));
+        Ok(Arc::new(Self(parts.collect::<anyhow::Result<_>>()?)))
     }
 
     /// Waits until everything is archived that the output log held at the call, but not longer than `patience`; whether
     /// it is. Does not wait at all while the archive is not filled because log or store fail.
     pub async fn catch_up(&self, patience: Duration) -> bool {
+        let all = join_all(self.0.iter().map(|part| part.catch_up(patience))).await;
+        all.into_iter().all(|caught_up| caught_up)
+    }
+}
+
+impl Part {
+    fn start(components: Components, partition: TopicPartition, tasks: &Tasks) -> anyhow::Result<Arc<Self>> {
+        let end = components.log.follow(&partition)?;
+        let source = ArchiveSource {
+            epoch: Epoch(components.log.generation().id),
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+        };
+        let reached = watch::Sender::new(0);
+        let part = Arc::new(Self { end: end.clone(), reached, is_failing: AtomicBool::new(false) });
+        let filling = Filling { components, partition, source, end, part: part.clone(), lag: 0 };
+        let stop = tasks.stop.clone();
+        tasks.spawn_essential("archive", async move {
+            stop.run_until_cancelled(filling.run()).await;
+            Ok(())
+        });
+        Ok(part)
+    }
+
+    async fn catch_up(&self, patience: Duration) -> bool {
         let end = *self.end.borrow();
         if self.is_failing.load(Ordering::Relaxed) {
             return *self.reached.borrow() >= end;
@@ -108,12 +126,9 @@ impl Filling {
         let mut at = self.first().await;
         loop {
             let end = *self.end.borrow_and_update();
-            self.components
-                .metrics
-                .archive_lag_rows
-                .set(i64::try_from(end.saturating_sub(at)).unwrap_or(i64::MAX));
+            self.note_lag(end.saturating_sub(at));
             if at >= end {
-                self.archive.reached.send_replace(at);
+                self.part.reached.send_replace(at);
                 if self.end.changed().await.is_err() {
                     return;
                 }
@@ -122,16 +137,21 @@ impl Filling {
             let read = self.read(at).await;
             self.keep(&read).await;
             at = read.next;
-            self.archive.reached.send_replace(at);
+            self.part.reached.send_replace(at);
         }
+    }
+
+    fn note_lag(&mut self, rows: u64) {
+        let lag = i64::try_from(rows).unwrap_or(i64::MAX);
+        self.components.metrics.archive_lag_rows.inc_by(lag - std::mem::replace(&mut self.lag, lag));
     }
 
     /// Where to begin: a little before the stored place, or at it where retention has been there since.
     async fn first(&self) -> Offset {
-        let Components { store, log, output, .. } = &self.components;
+        let Components { store, log, .. } = &self.components;
         let stored = self.insist("read the archive's place", || store.archive_position(&self.source)).await;
         let stored = stored.unwrap_or(0).min(*self.end.borrow());
-        let kept = log.bounds(output).map_or(0, |bounds| bounds.start);
+        let kept = log.bounds(&self.partition).map_or(0, |bounds| bounds.start);
         stored.saturating_sub(OVERLAP).max(kept).min(stored)
     }
 
@@ -139,13 +159,13 @@ impl Filling {
     async fn read(&self, at: Offset) -> Read {
         let mut at = at;
         loop {
-            let Components { log, output, emotes, .. } = &self.components;
-            let (log, output, emotes) = (log.clone(), output.clone(), emotes.clone());
+            let Components { log, emotes, .. } = &self.components;
+            let (log, output, emotes) = (log.clone(), self.partition.clone(), emotes.clone());
             let epoch = self.source.epoch;
             let reading = tokio::task::spawn_blocking(move || read(&*log, &output, at, epoch, &emotes)).await;
             match reading {
                 Ok(Ok(read)) => {
-                    self.archive.is_failing.store(false, Ordering::Relaxed);
+                    self.part.is_failing.store(false, Ordering::Relaxed);
                     return read;
                 }
                 Ok(Err(LogError::OutOfRange { start, .. })) if start > at => {
@@ -209,7 +229,7 @@ impl Filling {
     }
 
     fn count_failure(&self) {
-        self.archive.is_failing.store(true, Ordering::Relaxed);
+        self.part.is_failing.store(true, Ordering::Relaxed);
         self.components.metrics.archive_failures.inc();
     }
 
@@ -226,7 +246,7 @@ impl Filling {
                     if pause > PAUSE_MIN {
                         tracing::info!("the archive goes on");
                     }
-                    self.archive.is_failing.store(false, Ordering::Relaxed);
+                    self.part.is_failing.store(false, Ordering::Relaxed);
                     return done;
                 }
                 Err(error) => {
@@ -302,15 +322,17 @@ mod tests {
 
     use tokio::sync::watch;
 
-    use super::Archive;
+    use super::{Archive, Part};
 
     #[tokio::test]
     async fn nobody_waits_for_an_archive_that_is_not_filled_now() {
         let (_log, end) = watch::channel(7);
-        let archive = |reached, is_failing| Archive {
-            end: end.clone(),
-            reached: watch::Sender::new(reached),
-            is_failing: AtomicBool::new(is_failing),
+        let archive = |reached, is_failing| {
+            let (end, reached) = (end.clone(), watch::Sender::new(reached));
+            let caught_up =
+                Part { end: end.clone(), reached: watch::Sender::new(7), is_failing: false.into() };
+            let part = Part { end, reached, is_failing: AtomicBool::new(is_failing) };
+            Archive(vec![caught_up.into(), part.into()])
         };
         let hour = Duration::from_secs(3_600);
         let asked = |archive: Archive| async move {

@@ -1,89 +1,157 @@
-//! Follows the output log and turns each row into a frame, once for all viewers.
+//! Follows a partition of the output log and turns each row into a frame, once for all viewers.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use anyhow::Context;
-use emostream_log::Record;
+use emostream_log::{Offset, Record, TopicPartition};
 use emostream_moments::ScaleDown;
 use emostream_protocol::{Epoch, Position, frame, position::sequence, row::Row};
 use tokio::runtime::Handle;
 
-use super::{Components, hub::Hub, view::Frame};
-use crate::tasks::Tasks;
+use super::{Components, early_rows::EarlyRows, hub::Hub, view::Frame};
+use crate::{
+    channels::{Channel, Channels},
+    tasks::Tasks,
+};
 
 /// Rows of this span are loaded at the start, for those who resume.
 const HISTORY_MS: i64 = 10 * 60_000;
 
 const READ_BYTES: usize = 1 << 20;
 
+/// Starts one follower for each partition.
 pub(super) fn start(
-    components: Components,
-    hub: Arc<Hub>,
+    components: &Components,
+    hub: &Arc<Hub>,
     epoch: Epoch,
     tasks: &Tasks,
 ) -> anyhow::Result<()> {
-    let runtime = Handle::current();
-    let stop = tasks.stop.clone();
-    tasks.spawn_essential_thread("edge follower", move || {
-        let follower = Follower { components, hub, epoch };
-        runtime.block_on(stop.run_until_cancelled(follower.run())).unwrap_or(Ok(()))
-    })?;
+    for partition in components.output.all() {
+        let runtime = Handle::current();
+        let stop = tasks.stop.clone();
+        let follower = Follower {
+            components: components.clone(),
+            partition,
+            hub: hub.clone(),
+            epoch,
+            early: EarlyRows::default(),
+            known: HashSet::new(),
+            floor: 0,
+        };
+        tasks.spawn_essential_thread("edge follower", move || {
+            runtime.block_on(stop.run_until_cancelled(follower.run())).unwrap_or(Ok(()))
+        })?;
+    }
     Ok(())
 }
 
 struct Follower {
     components: Components,
+    partition: TopicPartition,
     hub: Arc<Hub>,
     epoch: Epoch,
+    /// Rows of channels that the directory does not have yet.
+    early: EarlyRows,
+    /// Channels whose view knows how far back it goes.
+    known: HashSet<u32>,
+    /// Moments with a sequence up to this one were not read.
+    floor: u64,
 }
 
 impl Follower {
-    async fn run(self) -> anyhow::Result<()> {
-        let Components { log, output, .. } = &self.components;
-        let from_ms = self.components.clock.now_ms() - HISTORY_MS;
-        let mut at = log.offset_at(output, from_ms)?;
-        if at > 0 {
-            // A row's event time is never after its append: all rows from this instant on are read.
-            for channel in self.components.channels.all() {
-                self.hub.update(&channel, |view| super::view::View {
-                    floor: sequence::at(from_ms),
-                    ..view.clone()
-                });
-            }
-        }
-        let mut end = log.follow(output)?;
+    async fn run(mut self) -> anyhow::Result<()> {
+        let mut directory = self.components.channels.follow();
+        let mut end = self.components.log.follow(&self.partition)?;
+        let (mut at, begun_with) = (self.begin()?, *end.borrow());
+        let mut loaded = false;
+        self.meet_channels();
         loop {
-            if at >= *end.borrow_and_update() {
-                self.hub.set_caught_up();
-                end.wait_for(|end| *end > at).await.context("the log was closed")?;
+            if !loaded && at >= begun_with {
+                self.hub.partition_is_loaded();
+                loaded = true;
             }
-            let read = log.read(output, at, READ_BYTES)?;
+            if at >= *end.borrow_and_update() {
+                tokio::select! {
+                    changed = end.changed() => changed.context("the log was closed")?,
+                    changed = directory.changed() => {
+                        changed?;
+                        self.meet_channels();
+                    }
+                }
+                continue;
+            }
+            let read = self.components.log.read(&self.partition, at, READ_BYTES)?;
             at = read.next;
             for record in &read.records {
-                self.show(record);
+                self.take(record);
             }
         }
     }
 
-    fn show(&self, record: &Record) {
-        let emotes = &self.components.emotes;
-        let row = match Row::decode(&record.value, emotes) {
+    /// The offset to read from. A row's event time is never after its append: all rows from the span's first instant on
+    /// are read.
+    fn begin(&mut self) -> anyhow::Result<Offset> {
+        let from_ms = self.components.clock.now_ms() - HISTORY_MS;
+        let log = &self.components.log;
+        let at = log.offset_at(&self.partition, from_ms)?;
+        if at > 0 {
+            self.floor = sequence::at(from_ms);
+        }
+        Ok(at)
+    }
+
+    /// Looks at the directory's channels that were not there before, and shows what came of them too early.
+    fn meet_channels(&mut self) {
+        let channels: Arc<Channels> = self.components.channels.clone();
+        for channel in channels.all() {
+            if self.components.output.of(&channel.name) != self.partition || !self.known.insert(channel.index)
+            {
+                continue;
+            }
+            let early = self.early.take(&channel.name);
+            // Rows that were too many to keep are missing like those before the span.
+            let floor = self.floor.max(early.lost_through);
+            if floor > 0 {
+                self.hub.update(&channel, |view| super::view::View {
+                    floor: view.floor.max(floor),
+                    ..view.clone()
+                });
+            }
+            for row in &early.rows {
+                self.show(&channel, row);
+            }
+        }
+    }
+
+    fn take(&mut self, record: &Record) {
+        let row = match Row::decode(&record.value, &self.components.emotes) {
             Ok(row) => row,
             // One row that nobody can read must not take the others from all viewers.
             Err(error) => {
-                let output = &self.components.output;
-                tracing::error!(%output, offset = record.offset, %error, "row cannot be read and is not shown");
+                let partition = &self.partition;
+                tracing::error!(%partition, offset = record.offset, %error, "row cannot be read and is not shown");
                 return;
             }
         };
-        let Some(channel) = self.components.channels.get(row.channel()) else { return };
+        match self.components.channels.get(row.channel()) {
+            Some(channel) if self.known.contains(&channel.index) => self.show(&channel, &row),
+            Some(_) => {
+                self.early.keep(row);
+                self.meet_channels();
+            }
+            None => self.early.keep(row),
+        }
+    }
+
+    fn show(&self, channel: &Channel, row: &Row) {
+        let emotes = &self.components.emotes;
         let seq = row.seq();
         let position = Position { epoch: self.epoch, seq };
         let shown = |count| ScaleDown::Logarithmic.shown(count);
-        self.hub.update(&channel, |view| {
+        self.hub.update(channel, |view| {
             // Of repeated rows the first wins.
             let is_repeat = seq <= view.seq;
-            match &row {
+            match row {
                 _ if is_repeat => view.clone(),
                 Row::Window(row) => {
                     let json = frame::encode_window(row, self.epoch, emotes, shown);

@@ -16,7 +16,8 @@ pub struct Hub {
     views: PerChannel<Newest>,
     moments_history: usize,
     viewers: AtomicUsize,
-    caught_up: watch::Sender<bool>,
+    /// Partitions of the output whose recent rows are not loaded yet.
+    loading: watch::Sender<usize>,
 }
 
 /// A channel's newest view, and those who wait for the next.
@@ -40,13 +41,13 @@ impl Drop for Seat {
 }
 
 impl Hub {
-    /// Empty views.
-    pub fn new(moments_history: usize) -> Self {
+    /// Empty views, to be filled from so many partitions.
+    pub fn new(moments_history: usize, partitions: usize) -> Self {
         Self {
             views: PerChannel::default(),
             moments_history,
             viewers: AtomicUsize::new(0),
-            caught_up: watch::Sender::new(false),
+            loading: watch::Sender::new(partitions),
         }
     }
 
@@ -79,17 +80,18 @@ impl Hub {
 
     /// Whether the rows that were in the log at the start are loaded.
     pub fn is_caught_up(&self) -> bool {
-        *self.caught_up.borrow()
+        *self.loading.borrow() == 0
     }
 
     /// Returns once they are.
     pub async fn caught_up(&self) {
         // The sender is in `self`: it cannot be gone.
-        let mut caught_up = self.caught_up.subscribe();
-        drop(caught_up.wait_for(|caught_up| *caught_up).await);
+        let mut loading = self.loading.subscribe();
+        drop(loading.wait_for(|loading| *loading == 0).await);
     }
 
-    pub(super) fn set_caught_up(&self) {
-        self.caught_up.send_if_modified(|caught_up| !std::mem::replace(caught_up, true));
+    /// To be called once for each partition.
+    pub(super) fn partition_is_loaded(&self) {
+        self.loading.send_modify(|loading| *loading = loading.saturating_sub(1));
     }
 }

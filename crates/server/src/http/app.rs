@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use emostream_log::{Clock, Log, TopicPartition};
+use emostream_log::{Clock, Log};
 use emostream_protocol::Emotes;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::{
     control::Control,
     edge::Edge,
     intake::Intake,
+    output::Output,
     pressure::Pressure,
     tasks::Tasks,
     telemetry::Metrics,
@@ -73,8 +74,8 @@ pub struct Parts {
     pub config: Config,
     /// The log.
     pub log: Arc<dyn Log>,
-    /// The partition of rows.
-    pub output: TopicPartition,
+    /// Where rows are.
+    pub output: Output,
     /// Known emotes.
     pub emotes: Arc<Emotes>,
     /// The channels that exist.

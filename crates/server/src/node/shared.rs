@@ -22,6 +22,7 @@ use crate::{
     http::app::Parts,
     ingest::{self, Ingest, endpoint::Endpoint, identity::GuestKeys},
     intake::Intake,
+    output::Output,
     pressure::Pressure,
     pulse_path::PulsePath,
     tasks::Tasks,
@@ -32,7 +33,7 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) tasks: Tasks,
     log: Arc<dyn Log>,
-    output: TopicPartition,
+    output: Output,
     emotes: Arc<Emotes>,
     channels: Arc<Channels>,
     metrics: Arc<Metrics>,
@@ -47,7 +48,7 @@ impl Shared {
         let channels = Arc::<Channels>::default();
         Ok(Self {
             tasks: Tasks::new(tokio::runtime::Handle::current()),
-            output: TopicPartition::new(OUTPUT_TOPIC, 0),
+            output: Output::new(&*log, OUTPUT_TOPIC).context("the log has no topic for rows")?,
             metrics: Arc::default(),
             pressure: Arc::default(),
             pulses: Arc::default(),
@@ -103,7 +104,7 @@ impl Shared {
         let components = aggregate::Components {
             log: self.log.clone(),
             raw_topic: RAW_TOPIC.into(),
-            output: self.output.clone(),
+            output: TopicPartition::new(OUTPUT_TOPIC, 0),
             dead_letter: TopicPartition::new(DEAD_LETTER_TOPIC, 0),
             parameters,
             snapshot_dir: self.config.data_dir.join("aggregate"),
@@ -137,7 +138,7 @@ impl Shared {
         let compat = &self.config.compat;
         if compat.console {
             let (log, output) = (self.log.clone(), self.output.clone());
-            console::start(log, output, compat.channel.clone(), self.emotes.clone(), &self.tasks)?;
+            console::start(log, &output, compat.channel.clone(), self.emotes.clone(), &self.tasks)?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub fn embedded_config(config: &Config, clock: Arc<dyn Clock>) -> EmbeddedConfig
     let topics = vec![
         topic(
             RAW_TOPIC,
-            config.log.partitions,
+            config.log.effective_partitions(),
             kept(config.log.retention_ms, Some(config.log.retention_bytes)),
         ),
         topic(OUTPUT_TOPIC, 1, output_kept),

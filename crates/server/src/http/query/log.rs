@@ -29,7 +29,7 @@ pub(super) async fn page(
     search: Search,
     after: Option<LogCursor>,
 ) -> Result<Vec<u8>, Problem> {
-    let (log, output, emotes) = (app.log.clone(), app.output.clone(), app.emotes.clone());
+    let (log, output, emotes) = (app.log.clone(), app.output.of(&search.channel), app.emotes.clone());
     tokio::task::spawn_blocking(move || search.run(after, &*log, &output, &emotes))
         .await
         .map_err(|_| Problem::new(ErrorType::Internal, "the query broke off"))?
