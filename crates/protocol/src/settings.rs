@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::emote::Emotes;
 
 pub mod document;
+pub mod published;
 pub mod rule;
 
 pub use document::{PaletteDocument, SettingsDocument, SettingsInput};
+pub use published::PublishedChannel;
 pub use rule::{FullRule, MomentRule, PlainRule, RulePreset};
 
 /// Longest settings document, as JSON, in bytes.

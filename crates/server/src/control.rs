@@ -6,13 +6,14 @@ use std::{
 };
 
 use anyhow::Context;
-use emostream_log::{Clock, Log};
+use emostream_log::{Clock, Log, TopicPartition};
 use emostream_protocol::Emotes;
 use emostream_store::{Store, StoreOptions};
 
 use crate::{channels::Channels, config::Config, durable, output::Output, tasks::Tasks, telemetry::Metrics};
 
 pub mod accounts;
+mod announcements;
 pub mod archive;
 pub mod channels;
 pub mod emotes;
@@ -41,6 +42,8 @@ pub struct Components {
     pub raw_topic: Arc<str>,
     /// Where rows are.
     pub output: Output,
+    /// Where other nodes learn of channels; none where there are no others.
+    pub settings_topic: Option<TopicPartition>,
     /// The directory that control publishes to.
     pub channels: Arc<Channels>,
     /// Known emotes.
@@ -95,6 +98,10 @@ impl Control {
         let said = tokio::time::timeout(START_PATIENCE, control.say_again()).await;
         let is_said = matches!(said, Ok(Ok(())));
         tasks.spawn_essential("control settings", outbox::run(control.clone(), is_said, tasks.stop.clone()));
+        if let Some(topic) = control.components.settings_topic.clone() {
+            let announcing = announcements::run(control.clone(), topic, tasks.stop.clone());
+            tasks.spawn_essential("control announcements", announcing);
+        }
         Ok(control)
     }
 

@@ -1,6 +1,7 @@
 //! The seams between the roles: narrow, in memory, and the only places where they meet besides the log.
 
 pub mod channels;
+pub mod directory;
 pub mod intake;
 pub mod output;
 pub mod pressure;

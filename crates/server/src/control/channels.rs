@@ -69,6 +69,17 @@ impl Control {
         }
     }
 
+    /// Publishes to the directory what the store holds of a channel; one that it does not have stays as it is.
+    pub(super) async fn publish_stored_channel(&self, name: &ChannelName) -> anyhow::Result<()> {
+        // A change that is stored meanwhile is published behind this one.
+        let _one_at_a_time = self.changing_channels.lock().await;
+        let Some(record) = self.store.channel(name).await? else { return Ok(()) };
+        let settings = self.settings(name).await?;
+        let Components { emotes, channels, .. } = &self.components;
+        let published = Published::new(settings.version, settings.document, record.closed, emotes)?;
+        Ok(channels.publish_newest(name, published)?)
+    }
+
     /// Makes a channel with default settings; it is live when this returns.
     pub async fn create_channel(
         &self,

@@ -65,6 +65,7 @@ impl Shared {
             log: self.log.clone(),
             raw_topic: RAW_TOPIC.into(),
             output: self.output.clone(),
+            settings_topic: None,
             channels: self.channels.clone(),
             emotes: self.emotes.clone(),
             metrics: self.metrics.clone(),

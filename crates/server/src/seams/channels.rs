@@ -129,6 +129,13 @@ impl Channels {
         self.replace(&changing, name, published).map(drop)
     }
 
+    /// Publishes what control says of a channel, unless newer settings are published already.
+    pub fn publish_newest(&self, name: &ChannelName, published: Published) -> Result<(), TooManyChannels> {
+        let changing = self.changing.lock().unwrap_or_else(|e| e.into_inner());
+        let is_older = self.get(name).is_some_and(|known| known.published().version > published.version);
+        if is_older { Ok(()) } else { self.replace(&changing, name, published).map(drop) }
+    }
+
     /// Publishes whether a channel is closed; its settings stay as they are. One that is not here stays unknown.
     pub fn publish_closed(&self, name: &ChannelName, closed: bool) {
         let changing = self.changing.lock().unwrap_or_else(|e| e.into_inner());
