@@ -236,11 +236,15 @@ impl Config {
             "relay.topics",
             "topics to relay to, since the role relay is asked for",
         );
-        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         findings.expect(
-            self.control.url.as_ref().is_none_or(is_url),
+            self.control.url.as_ref().is_none_or(|url| url.starts_with("http://")),
             "control.url",
             "the address of a node with control, such as http://10.0.0.5:8080",
+        );
+        findings.expect(
+            self.control.url.is_none() || self.internal.key.is_some(),
+            "control.url",
+            "internal.key beside it, the same as on the node with control",
         );
         let is_name = |name: &str| {
             name.len() <= 64

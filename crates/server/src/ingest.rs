@@ -5,6 +5,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use arc_swap::ArcSwap;
 use emostream_log::{Clock, Log, TopicPartition};
 use emostream_protocol::{Emotes, record::NewReaction};
 
@@ -46,7 +47,7 @@ pub struct Components {
 /// The running ingest role.
 pub struct Ingest {
     batcher: Batcher,
-    keys: GuestKeys,
+    keys: Arc<ArcSwap<GuestKeys>>,
     addresses: AddressLimits,
     pressure: Arc<Pressure>,
     remembered_ids_max: u64,
@@ -58,7 +59,7 @@ impl Ingest {
     /// Starts ingest: one flushing task a partition, in `tasks`.
     pub fn start(
         config: &IngestConfig,
-        keys: GuestKeys,
+        keys: Arc<ArcSwap<GuestKeys>>,
         components: &Components,
         tasks: &Tasks,
     ) -> Arc<Self> {
@@ -103,11 +104,11 @@ impl Intake for Ingest {
     }
 
     fn guest(&self, token: &str) -> Option<String> {
-        self.keys.verify(token)
+        self.keys.load().verify(token)
     }
 
     fn new_guest(&self) -> (String, String) {
-        self.keys.new_guest(self.clock.now_ms())
+        self.keys.load().new_guest(self.clock.now_ms())
     }
 
     fn now_ms(&self) -> i64 {

@@ -17,7 +17,7 @@ use crate::{
     http::{
         app::{App, Phase},
         listener::Server,
-        routes,
+        routes::{self, Surface},
     },
     ingest::Ingest,
     intake::Intake,
@@ -25,8 +25,10 @@ use crate::{
 };
 
 mod clock;
+mod control_client;
 mod listen;
 mod shared;
+mod shared_keys;
 mod storage;
 
 use clock::SteadyClock;
@@ -40,6 +42,7 @@ const STEP_PATIENCE: Duration = Duration::from_secs(15);
 pub struct Node {
     app: Arc<App>,
     server: Arc<Server>,
+    internal_server: Option<Arc<Server>>,
     ingest: Option<Arc<Ingest>>,
     aggregate: Option<aggregate::Handles>,
     control: Option<Arc<Control>>,
@@ -67,15 +70,17 @@ impl Node {
             return Err(StartError::Configuration(text.into()));
         }
         let listeners = listen::all(&config).await?;
+        let internal = listen::internal(&config).await?;
         let clock = Arc::new(SteadyClock::new(Arc::new(SystemClock)));
         let log = Arc::new(storage::open(&config, clock.clone())?);
         clock.not_before(storage::newest_append_ms(&log)?);
-        Self::start_roles(config, listeners, clock, log).await.map_err(StartError::Failed)
+        Self::start_roles(config, listeners, internal, clock, log).await.map_err(StartError::Failed)
     }
 
     async fn start_roles(
         config: Config,
         listeners: Vec<TcpListener>,
+        internal: Option<TcpListener>,
         clock: Arc<dyn Clock>,
         log: Arc<EmbeddedLog>,
     ) -> anyhow::Result<Self> {
@@ -90,6 +95,7 @@ impl Node {
             shared.publish_configured_channels()?;
             None
         };
+        shared.share_keys().await?;
         let ingest = roles.contains(&Role::Ingest).then(|| shared.start_ingest()).transpose()?;
         let aggregate = roles.contains(&Role::Aggregate).then(|| shared.start_aggregate()).transpose()?;
         let edge = roles.contains(&Role::Edge).then(|| shared.start_edge()).transpose()?;
@@ -99,13 +105,19 @@ impl Node {
         let intake = ingest.clone().map(|ingest| ingest as Arc<dyn Intake>);
         let endpoint = intake.clone().map(|intake| shared.endpoint(intake));
         let app = App::new(shared.parts(intake, edge, bridge, control.clone()));
-        let server = Server::new(app.clone(), endpoint, routes::router(app.clone()));
+        let surface = if internal.is_some() { Surface::Public } else { Surface::Whole };
+        let server = Server::new(app.clone(), endpoint, routes::router(app.clone(), surface));
+        let internal_server = internal.map(|listener| {
+            let server = Server::new(app.clone(), None, routes::router(app.clone(), Surface::Internal));
+            server.serve(listener);
+            server
+        });
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
         for listener in listeners {
             server.serve(listener);
         }
         app.set_phase(Phase::Serving);
-        Ok(Self { app, server, ingest, aggregate, control, log, tasks, addresses })
+        Ok(Self { app, server, internal_server, ingest, aggregate, control, log, tasks, addresses })
     }
 
     /// Addresses that the node listens on.
@@ -137,6 +149,10 @@ impl Node {
         }
         self.app.viewers_leave.cancel();
         step("connections", self.server.finish()).await;
+        if let Some(server) = &self.internal_server {
+            server.stop_accepting();
+            step("connections of other nodes", server.finish()).await;
+        }
         self.tasks.stop.cancel();
         if let Some(control) = &self.control {
             step("close of the store", control.stop()).await;

@@ -31,6 +31,11 @@ impl InternalConfig {
         let is_long = |key: &Secret| key.reveal().chars().count() >= KEY_CHARS_MIN;
         let is_sendable = |key: &Secret| key.reveal().bytes().all(|b| b.is_ascii_graphic());
         findings.expect(
+            self.listen.is_none() || self.key.is_some(),
+            "internal.listen",
+            "internal.key beside it: without it every call is refused",
+        );
+        findings.expect(
             self.key.as_ref().is_none_or(|key| is_long(key) && is_sendable(key)),
             "internal.key",
             "32 printable ASCII characters or more, such as those of `openssl rand -hex 32`",

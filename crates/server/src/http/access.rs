@@ -8,6 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::{
@@ -30,6 +31,8 @@ pub enum Access {
     Optional,
     /// Who is logged in with at least this role.
     Role(Role),
+    /// Other nodes of the fleet, which show the shared key `internal.key`.
+    Node,
 }
 
 impl std::fmt::Display for Access {
@@ -38,6 +41,7 @@ impl std::fmt::Display for Access {
             Self::Anyone => "anyone",
             Self::Optional => "anyone, more when logged in",
             Self::Role(role) => role.as_str(),
+            Self::Node => "nodes of the fleet",
         })
     }
 }
@@ -63,6 +67,7 @@ impl Access {
             Self::Anyone => &[],
             Self::Optional => OPTIONAL,
             Self::Role(_) => ROLE,
+            Self::Node => &[ErrorType::Forbidden],
         }
     }
 }
@@ -115,6 +120,7 @@ async fn check(app: &App, access: Access, headers: &HeaderMap) -> Result<Option<
         Access::Anyone => return Ok(None),
         Access::Optional => None,
         Access::Role(role) => Some(role),
+        Access::Node => return check_node(app, headers).map(|()| None),
     };
     let Some(token) = bearer(headers)? else {
         return match needed {
@@ -131,6 +137,24 @@ async fn check(app: &App, access: Access, headers: &HeaderMap) -> Result<Option<
         return Err(Problem::new(ErrorType::Forbidden, detail));
     }
     Ok(Some(caller))
+}
+
+/// Whether another node calls. Why it is refused stands in the log, and not in the answer.
+fn check_node(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let shown = bearer(headers).ok().flatten();
+    let why = match (&app.config.internal.key, shown) {
+        (None, _) => "internal.key is not set on this node",
+        (Some(_), None) => "it shows no key",
+        (Some(key), Some(shown)) if is_same(key.reveal(), shown) => return Ok(()),
+        (Some(_), Some(_)) => "it shows another key",
+    };
+    tracing::warn!("a call of the internal API is refused: {why}");
+    Err(Problem::new(ErrorType::Forbidden, "this is for nodes of the fleet"))
+}
+
+/// Compares digests, so that the time it takes tells nothing of the key.
+fn is_same(key: &str, shown: &str) -> bool {
+    Sha256::digest(key.as_bytes()) == Sha256::digest(shown.as_bytes())
 }
 
 /// The token of a request, if there is one.

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use arc_swap::ArcSwap;
 use emostream_log::{Clock, Log};
 use emostream_protocol::Emotes;
 use tokio::sync::Semaphore;
@@ -23,6 +24,7 @@ use crate::{
     config::Config,
     control::Control,
     edge::Edge,
+    ingest::identity::GuestKeys,
     intake::Intake,
     output::Output,
     pressure::Pressure,
@@ -80,6 +82,8 @@ pub struct Parts {
     pub emotes: Arc<Emotes>,
     /// The channels that exist.
     pub channels: Arc<Channels>,
+    /// The keys that sign guests in.
+    pub guest_keys: Arc<ArcSwap<GuestKeys>>,
     /// Ingest, if it runs here.
     pub intake: Option<Arc<dyn Intake>>,
     /// Edge, if it runs here.

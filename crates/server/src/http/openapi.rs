@@ -19,8 +19,9 @@ use super::{
 
 pub mod explorer;
 
-/// Name of the one security scheme.
+/// Names of the security schemes.
 const LOGIN: &str = "login";
+const NODE: &str = "node";
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| build().to_pretty_json().unwrap_or_default());
 
@@ -39,7 +40,14 @@ pub fn build() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some("Real-time audience reactions. Errors are RFC 9457 problems; their types are listed under /errors/{name}."));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-    let components = ComponentsBuilder::new().security_scheme(LOGIN, SecurityScheme::Http(bearer)).build();
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The fleet's `internal.key`."))
+        .build();
+    let components = ComponentsBuilder::new()
+        .security_scheme(LOGIN, SecurityScheme::Http(bearer))
+        .security_scheme(NODE, SecurityScheme::Http(key))
+        .build();
     OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build()
 }
 
@@ -50,6 +58,7 @@ fn security(access: Access) -> Vec<SecurityRequirement> {
         Access::Anyone => Vec::new(),
         Access::Optional => vec![SecurityRequirement::default(), login()],
         Access::Role(_) => vec![login()],
+        Access::Node => vec![SecurityRequirement::new(NODE, Vec::<String>::new())],
     }
 }
 

@@ -24,6 +24,7 @@ use super::{
 mod accounts;
 mod channels;
 mod compat;
+mod internal;
 mod moments;
 mod node;
 mod reactions;
@@ -125,8 +126,15 @@ impl Route {
 }
 
 /// The parts of the table, in the order of the reference.
-const PARTS: &[&[Route]] =
-    &[reactions::ROUTES, moments::ROUTES, channels::ROUTES, accounts::ROUTES, compat::ROUTES, node::ROUTES];
+const PARTS: &[&[Route]] = &[
+    reactions::ROUTES,
+    moments::ROUTES,
+    channels::ROUTES,
+    accounts::ROUTES,
+    compat::ROUTES,
+    node::ROUTES,
+    internal::ROUTES,
+];
 
 const NUMBER: usize = {
     let (mut number, mut part) = (0, 0);
@@ -161,22 +169,48 @@ const fn plain_document(summary: &'static str, kind: &'static str, answer: Optio
     Document { summary, description: "", parameters: &[], request: None, status: 200, answer: (kind, answer) }
 }
 
-/// The router of everything. The hot route is answered in front of it where ingest runs.
-pub fn router(app: Arc<App>) -> Router {
+/// What a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// Everything.
+    Whole,
+    /// Everything but the internal API, which has a listener of its own.
+    Public,
+    /// The internal API alone.
+    Internal,
+}
+
+impl Surface {
+    fn has(self, route: &Route) -> bool {
+        let is_internal = route.access == Access::Node;
+        match self {
+            Self::Whole => true,
+            Self::Public => !is_internal,
+            Self::Internal => is_internal,
+        }
+    }
+}
+
+/// The router of a surface. The hot route is answered in front of it where ingest runs.
+pub fn router(app: Arc<App>, surface: Surface) -> Router {
     let mut router = Router::new();
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| surface.has(route)) {
         let guarded = middleware::from_fn_with_state((app.clone(), route.access), access::guard);
         let handler = (route.handler)();
         router = router.route(
             route.path,
             match route.access {
                 Access::Anyone => handler,
-                Access::Optional | Access::Role(_) => handler.route_layer(guarded),
+                Access::Optional | Access::Role(_) | Access::Node => handler.route_layer(guarded),
             },
         );
     }
+    let router = match surface {
+        Surface::Internal => router
+            .fallback(|| async { Problem::new(ErrorType::NotFound, "expected a path of the internal API") }),
+        Surface::Whole | Surface::Public => router.fallback(page::file),
+    };
     router
-        .fallback(page::file)
         .method_not_allowed_fallback(|| async {
             Problem::new(ErrorType::MethodNotAllowed, "expected another method; see /openapi.json")
         })

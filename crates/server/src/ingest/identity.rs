@@ -56,6 +56,22 @@ impl GuestKeys {
         Ok(keys)
     }
 
+    /// As the internal API shows them to other nodes.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("keys are strings")
+    }
+
+    /// Whether both sign with the same key.
+    pub fn has_current_of(&self, other: &Self) -> bool {
+        self.current.kid == other.current.kid && self.current.secret == other.current.secret
+    }
+
+    /// These keys; where they have none before the current one, what `own` signed is accepted too.
+    pub fn with_previous_of(self, own: &Self) -> Self {
+        let previous = self.previous.or_else(|| Some(own.current.clone()));
+        Self { current: self.current, previous }
+    }
+
     /// Signs in a new guest: user id and token.
     pub fn new_guest(&self, now_ms: i64) -> (String, String) {
         let id = emostream_protocol::ReactionId::from_parts(now_ms, rand::random());

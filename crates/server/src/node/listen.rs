@@ -31,6 +31,14 @@ pub(super) async fn all(config: &Config) -> Result<Vec<TcpListener>, StartError>
     Ok(listeners)
 }
 
+/// Binds the internal API's own address, if it has one.
+pub(super) async fn internal(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    match config.internal.listen {
+        Some(address) => bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 fn failed(error: anyhow::Error, preset: Option<Preset>) -> StartError {
     match preset {
         Some(preset) => StartError::Configuration(format!(

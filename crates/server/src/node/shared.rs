@@ -1,13 +1,14 @@
 //! What the roles of one process share, and each role's start with just the parts that it needs.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use emostream_log::{Clock, Log, TopicPartition};
 use emostream_moments::StreamParameters;
 use emostream_protocol::{ChannelName, Emotes};
 
-use super::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC};
+use super::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC, control_client::ControlClient, shared_keys};
 use crate::{
     aggregate,
     channels::{Channels, Published},
@@ -15,7 +16,7 @@ use crate::{
         bridge::{self, Bridge},
         console,
     },
-    config::Config,
+    config::{Config, Role},
     control::{self, Control},
     durable,
     edge::{self, Edge},
@@ -40,18 +41,21 @@ pub(super) struct Shared {
     pressure: Arc<Pressure>,
     pulses: Arc<PulsePath>,
     clock: Arc<dyn Clock>,
+    guest_keys: Arc<ArcSwap<GuestKeys>>,
 }
 
 impl Shared {
     pub(super) fn new(config: Config, log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let emotes = Arc::new(Emotes::new());
         let channels = Arc::<Channels>::default();
+        let guest_keys = GuestKeys::load_or_create(&guest_keys_path(&config)?)?;
         Ok(Self {
             tasks: Tasks::new(tokio::runtime::Handle::current()),
             output: Output::new(&*log, OUTPUT_TOPIC).context("the log has no topic for rows")?,
             metrics: Arc::default(),
             pressure: Arc::default(),
             pulses: Arc::default(),
+            guest_keys: Arc::new(ArcSwap::from_pointee(guest_keys)),
             config,
             log,
             emotes,
@@ -83,10 +87,25 @@ impl Shared {
         Ok(())
     }
 
+    /// Takes over the keys that all nodes of the fleet share, where control is on another one.
+    pub(super) async fn share_keys(&self) -> anyhow::Result<()> {
+        if let Some(client) = self.control_client()? {
+            let path = guest_keys_path(&self.config)?;
+            shared_keys::follow(client, path, self.guest_keys.clone(), &self.tasks).await;
+        }
+        Ok(())
+    }
+
+    fn control_client(&self) -> anyhow::Result<Option<ControlClient>> {
+        let elsewhere = !self.config.effective_roles().contains(&Role::Control);
+        match (&self.config.control.url, &self.config.internal.key) {
+            (Some(url), Some(key)) if elsewhere => ControlClient::new(url, key.clone()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     pub(super) fn start_ingest(&self) -> anyhow::Result<Arc<Ingest>> {
-        let keys_dir = self.config.data_dir.join("keys");
-        durable::create_dir(&keys_dir).with_context(|| format!("create {}", keys_dir.display()))?;
-        let keys = GuestKeys::load_or_create(&keys_dir.join("guest.json"))?;
+        let keys = self.guest_keys.clone();
         let components = ingest::Components {
             log: self.log.clone(),
             topic: RAW_TOPIC.into(),
@@ -178,6 +197,7 @@ impl Shared {
             config: self.config,
             log: self.log,
             output: self.output,
+            guest_keys: self.guest_keys,
             emotes: self.emotes,
             channels: self.channels,
             intake,
@@ -190,4 +210,10 @@ impl Shared {
             tasks: self.tasks,
         }
     }
+}
+
+fn guest_keys_path(config: &Config) -> anyhow::Result<PathBuf> {
+    let dir = config.data_dir.join("keys");
+    durable::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
+    Ok(dir.join("guest.json"))
 }

@@ -15,6 +15,7 @@ mod full_log;
 mod harness;
 mod hostile;
 mod http;
+mod internal;
 mod reference;
 mod restart;
 mod scenarios;

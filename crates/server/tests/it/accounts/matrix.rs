@@ -98,6 +98,8 @@ impl Who {
     fn refusal(&self, access: Access) -> Option<(u16, &'static str)> {
         match (access, self) {
             (Access::Anyone, _) | (Access::Optional, Self::Nobody | Self::Account(..)) => None,
+            // Nobody is a node, whatever token of an account they have.
+            (Access::Node, _) => Some((403, "forbidden")),
             (Access::Role(needed), Self::Account(role, _)) => (*role < needed).then_some((403, "forbidden")),
             (Access::Role(_), Self::Nobody) => Some((401, "token-missing")),
             (_, Self::Expired(_)) => Some((401, "token-expired")),
@@ -176,7 +178,8 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
 
 #[test]
 fn what_changes_something_is_open_to_nobody_by_accident() {
-    let open: Vec<&Route> = ROUTES.iter().filter(|route| !matches!(route.access, Access::Role(_))).collect();
+    let open: Vec<&Route> =
+        ROUTES.iter().filter(|route| !matches!(route.access, Access::Role(_) | Access::Node)).collect();
     let unexpected: BTreeSet<_> = open
         .iter()
         .filter(|route| route.method != Method::Get && !OPEN_WRITES.contains(&route.path))

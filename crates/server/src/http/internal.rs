@@ -1,0 +1,50 @@
+//! What a node with control tells other nodes of the fleet.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use emostream_protocol::settings::PublishedChannel;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{app::App, problem::Problem};
+
+/// Answer of `/internal/v1/keys`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SharedKeys {
+    /// Keys that sign guests in: the current one, and the one before it.
+    #[schema(value_type = Object)]
+    guest: serde_json::Value,
+}
+
+/// `GET /internal/v1/keys`.
+pub async fn keys(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    app.control()?;
+    let guest = app.guest_keys.load().to_json();
+    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(SharedKeys { guest })).into_response())
+}
+
+/// `GET /internal/v1/channels`: a JSON array of what the topic `settings` has of each channel.
+pub async fn channels(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    app.control()?;
+    let mut body = vec![b'['];
+    for (number, channel) in app.channels.all().into_iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        let published = channel.published().clone();
+        let said = PublishedChannel {
+            channel: channel.name.clone(),
+            version: published.version,
+            closed: published.closed,
+            settings: published.settings.clone(),
+        };
+        body.extend(said.encode());
+    }
+    body.push(b']');
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
