@@ -158,13 +158,14 @@ pub trait Log: Send + Sync + 'static {
     /// Number of partitions of a topic, `None` when the topic does not exist.
     fn partitions(&self, topic: &str) -> Option<u32>;
 
-    /// Appends records to a partition in order. Appends to one partition take effect in the order of the calls: when
-    /// one fails, none that was called for after it and before its failure was known takes effect either, so that
-    /// whoever goes on at the first failed one leaves no gap. Refused at once when the queue is full
-    /// ([`LogError::Overloaded`]) or a value is too large.
+    /// Appends records to a partition in order. Appends to one partition take effect in the order of the calls. On
+    /// Apache Kafka, when one fails, none that is called for after it takes effect either until the caller has seen the
+    /// failure: has polled the future to its end, or dropped it. So a caller that has several under way and goes on at the
+    /// first failed one leaves no gap. (On the embedded log a later one may find the room that an earlier one did not:
+    /// wait for each there.) Refused at once when the queue is full ([`LogError::Overloaded`]) or a value is too large.
     ///
     /// On the embedded log the records of an append are contiguous and have one append time; on Apache Kafka they may
-    /// be spread over several batches, and a failed append may have taken effect in part.
+    /// be spread over several batches, and a failed append may have taken effect in part, from its first record on.
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture;
 
     /// As [`Log::append`], to a compacted topic: of the records with one key the newest is kept, and a reader from

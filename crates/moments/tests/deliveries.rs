@@ -7,7 +7,7 @@ use bytes::Bytes;
 use emostream_moments::{Aggregate, AggregateOutput, StreamParameters};
 use emostream_protocol::{
     ChannelName, EmoteId, Emotes, ReactionId,
-    record::{BatchBuilder, NewReaction, SpoolPosition, decode, encode_tick, with_spool},
+    record::{BatchBuilder, NewReaction, SpoolPosition, decode, encode_tick},
     row::Row,
 };
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, proptest};
@@ -110,7 +110,7 @@ impl Deliveries {
             let mut builder = BatchBuilder::new();
             self.push(&mut builder, index, None);
             let position = SpoolPosition { spool: SPOOL, offset: self.places[index] };
-            with_spool(&builder.finish(None, emotes), position).expect("a plain batch")
+            builder.finish(Some(position), emotes)
         };
         self.log().into_iter().flat_map(|(from, to)| from..to).map(record).collect()
     }

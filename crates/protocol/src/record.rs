@@ -15,7 +15,7 @@ use crate::{
 
 pub mod reactions;
 
-pub use reactions::{BatchBuilder, NewReaction, Reaction, ReactionBatch, SpoolId, SpoolPosition, with_spool};
+pub use reactions::{BatchBuilder, BatchHead, NewReaction, Reaction, ReactionBatch, SpoolId, SpoolPosition};
 
 /// Version byte of all records written by this release.
 pub const RECORD_VERSION: u8 = 1;

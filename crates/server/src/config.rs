@@ -14,6 +14,7 @@ mod layers;
 mod path;
 mod preset;
 mod site;
+mod spool;
 mod store;
 mod variables;
 
@@ -27,6 +28,7 @@ pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
 pub use preset::Preset;
 pub use site::{ContactConfig, SiteConfig};
+pub use spool::SpoolConfig;
 pub use store::{StoreConfig, StoreUrl};
 
 /// A part of the reaction's path that a node can run.
@@ -102,6 +104,8 @@ pub struct Config {
     pub windows: WindowsConfig,
     /// Taking reactions.
     pub ingest: IngestConfig,
+    /// What waits for Kafka.
+    pub spool: SpoolConfig,
     /// Viewers' connections.
     pub edge: EdgeConfig,
     /// Limits of all HTTP connections.
@@ -139,6 +143,7 @@ impl Default for Config {
             log: LogConfig::default(),
             windows: WindowsConfig::default(),
             ingest: IngestConfig::default(),
+            spool: SpoolConfig::default(),
             edge: EdgeConfig::default(),
             http: HttpConfig::default(),
             compat: CompatConfig::default(),
@@ -198,6 +203,7 @@ impl Config {
         self.log.validate(&mut findings);
         self.windows.validate(&mut findings);
         self.ingest.validate(&mut findings);
+        self.spool.validate(&mut findings);
         self.edge.validate(&mut findings);
         self.http.validate(&mut findings);
         self.compat.validate(&mut findings);

@@ -85,7 +85,7 @@ pub struct Reaction<'a> {
 pub struct SpoolPosition {
     /// The spool's identity.
     pub spool: SpoolId,
-    /// The record's offset in it.
+    /// The record's place in it: each is beyond the one before, and not every one is used.
     pub offset: u64,
 }
 
@@ -93,33 +93,45 @@ pub struct SpoolPosition {
 /// what is copied.
 pub type SpoolId = [u8; 16];
 
-/// Copies an encoded batch that comes from nowhere else and notes in its head where it comes from. Only the head is read.
-///
-/// Fails when the bytes are no batch of reactions of this version, or one that names a spool already.
-pub fn with_spool(record: &[u8], position: SpoolPosition) -> Result<Bytes, DecodeError> {
-    let mut reader = Reader::new(record);
-    match read_head(&mut reader)? {
-        KIND_REACTIONS => {}
-        kind => return Err(DecodeError::Kind(kind)),
-    }
-    if reader.u8()? != HEADER_PLAIN {
-        return Err(DecodeError::Field("header flags"));
-    }
-    let mut writer = Writer::with_capacity(record.len() + 16 + 10);
-    write_head(&mut writer, KIND_REACTIONS);
-    write_origin(&mut writer, Some(position));
-    writer.raw(reader.rest());
-    Ok(writer.into_vec().into())
+/// What a batch says of itself before its first reaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchHead {
+    /// Where it came from as a whole.
+    pub spool: Option<SpoolPosition>,
+    /// The spool that each of its reactions has a place in.
+    pub placed: Option<SpoolId>,
+    /// How many reactions follow.
+    pub reactions: usize,
 }
 
-fn write_origin(writer: &mut Writer, spool: Option<SpoolPosition>) {
-    match spool {
-        None => writer.u8(HEADER_PLAIN),
-        Some(spool) => {
-            writer.u8(HEADER_SPOOLED);
-            writer.raw(&spool.spool);
-            writer.varint(spool.offset);
+impl BatchHead {
+    /// Reads the head of an encoded batch, and nothing behind it. Fails when the bytes begin as no batch does.
+    pub fn read(record: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(record);
+        match read_head(&mut reader)? {
+            KIND_REACTIONS => {}
+            kind => return Err(DecodeError::Kind(kind)),
         }
+        let (spool, placed) = read_origin(&mut reader)?;
+        reader.zigzag()?;
+        for _ in 0..reader.len(CHANNELS_PER_RECORD_MAX)? {
+            reader.bytes(CHANNEL_NAME_BYTES_MAX)?;
+        }
+        for _ in 0..reader.len(REACTIONS_PER_RECORD_MAX)? {
+            reader.bytes(CUSTOM_EMOTE_NAME_BYTES_MAX + 2)?;
+        }
+        Ok(Self { spool, placed, reactions: reader.len(REACTIONS_PER_RECORD_MAX)? })
+    }
+}
+
+fn read_origin(reader: &mut Reader<'_>) -> Result<(Option<SpoolPosition>, Option<SpoolId>), DecodeError> {
+    match reader.u8()? {
+        HEADER_PLAIN => Ok((None, None)),
+        HEADER_SPOOLED => {
+            Ok((Some(SpoolPosition { spool: reader.array()?, offset: reader.varint()? }), None))
+        }
+        HEADER_PLACED => Ok((None, Some(reader.array()?))),
+        _ => Err(DecodeError::Field("header flags")),
     }
 }
 
@@ -234,7 +246,14 @@ impl BatchBuilder {
     pub fn finish(&mut self, spool: Option<SpoolPosition>, emotes: &Emotes) -> Bytes {
         debug_assert!(self.place.is_none(), "reactions with places belong to finish_placed");
         let mut writer = self.begin();
-        write_origin(&mut writer, spool);
+        match spool {
+            None => writer.u8(HEADER_PLAIN),
+            Some(spool) => {
+                writer.u8(HEADER_SPOOLED);
+                writer.raw(&spool.spool);
+                writer.varint(spool.offset);
+            }
+        }
         self.end(writer, emotes)
     }
 
@@ -290,15 +309,7 @@ pub struct ReactionBatch<'a> {
 
 impl<'a> ReactionBatch<'a> {
     pub(super) fn decode(mut reader: Reader<'a>, emotes: &Emotes) -> Result<Self, DecodeError> {
-        let (mut spool, mut placed) = (None, None);
-        match reader.u8()? {
-            HEADER_PLAIN => {}
-            HEADER_SPOOLED => {
-                spool = Some(SpoolPosition { spool: reader.array()?, offset: reader.varint()? });
-            }
-            HEADER_PLACED => placed = Some(reader.array()?),
-            _ => return Err(DecodeError::Field("header flags")),
-        }
+        let (spool, placed) = read_origin(&mut reader)?;
         let base_ms = reader.zigzag()?;
         let channels = (0..reader.len(CHANNELS_PER_RECORD_MAX)?)
             .map(|_| reader.text(CHANNEL_NAME_BYTES_MAX))

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use emostream_protocol::{
     ChannelName, ChannelSettings, DecodeError, EmoteId, Emotes, ReactionId,
     record::{
-        self, BatchBuilder, LogRecord, NewReaction, Reaction, ReactionBatch, SettingsChange, SpoolPosition,
-        with_spool,
+        self, BatchBuilder, BatchHead, LogRecord, NewReaction, Reaction, ReactionBatch, SettingsChange,
+        SpoolPosition,
     },
     settings::{MomentRule, PlainRule},
 };
@@ -115,13 +115,17 @@ proptest! {
     }
 
     #[test]
-    fn a_spool_is_noted_as_if_it_had_been_there_from_the_start(
-        all in prop::collection::vec(given(), 0..10), spool: [u8; 16], offset: u64,
+    fn heads_are_read_without_the_rest(
+        all in prop::collection::vec(given(), 0..10), spool in prop::option::of((any::<[u8; 16]>(), any::<u64>())),
     ) {
+        let spool = spool.map(|(spool, offset)| SpoolPosition { spool, offset });
+        let record = build(&all, spool, &Emotes::new());
+        let head = BatchHead { spool, placed: None, reactions: all.len() };
+        prop_assert_eq!(BatchHead::read(&record), Ok(head));
+        // What is behind the head does not matter.
         let emotes = Emotes::new();
-        let position = SpoolPosition { spool, offset };
-        let noted = with_spool(&build(&all, None, &emotes), position);
-        prop_assert_eq!(noted, Ok(build(&all, Some(position), &emotes)));
+        let body: usize = batch(&record, &emotes).unwrap().iter().map(|_| 19).sum();
+        prop_assert_eq!(BatchHead::read(&record[..record.len() - body]), Ok(head));
     }
 
     #[test]
@@ -206,14 +210,16 @@ fn newer_versions_and_kinds_are_named() {
 }
 
 #[test]
-fn a_spool_is_noted_only_where_none_is() {
-    let position = SpoolPosition { spool: [1; 16], offset: 5 };
-    for spooled in [fixture(), placed_fixture()] {
-        assert_eq!(with_spool(&spooled, position), Err(DecodeError::Field("header flags")));
-    }
-    assert_eq!(with_spool(&record::encode_tick(), position), Err(DecodeError::Kind(2)));
-    assert_eq!(with_spool(&[2, 1, 0], position), Err(DecodeError::Version(2)));
-    assert_eq!(with_spool(&[1, 1], position), Err(DecodeError::Truncated));
+fn only_batches_have_heads() {
+    let placed = BatchHead { spool: None, placed: Some([8; 16]), reactions: 2 };
+    assert_eq!(BatchHead::read(&placed_fixture()), Ok(placed));
+    assert_eq!(BatchHead::read(&record::encode_tick()), Err(DecodeError::Kind(2)));
+    assert_eq!(BatchHead::read(&[2, 1, 0]), Err(DecodeError::Version(2)));
+    assert_eq!(BatchHead::read(&[1, 1, 4]), Err(DecodeError::Field("header flags")));
+    let whole = fixture();
+    let head = (0..whole.len()).find(|end| BatchHead::read(&whole[..*end]).is_ok()).unwrap();
+    assert_eq!(BatchHead::read(&whole[..head]).unwrap().reactions, 2);
+    assert!((0..head).all(|end| BatchHead::read(&whole[..end]) == Err(DecodeError::Truncated)));
 }
 
 #[test]
