@@ -18,4 +18,4 @@ pub mod seams;
 pub mod tasks;
 pub mod telemetry;
 
-pub use seams::{channels, intake, output, pressure, pulse_path, rate};
+pub use seams::{channels, directory, intake, output, pressure, pulse_path, rate};

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use emostream_log::{Clock, Log, SystemClock, embedded::EmbeddedLog};
+use emostream_log::Log;
 use tokio::net::TcpListener;
 
 use crate::{
     aggregate,
-    config::{Config, LogKind, Role},
+    config::{Config, Role},
     control::Control,
     http::{
         app::{App, Phase},
@@ -30,10 +30,12 @@ mod listen;
 mod shared;
 mod shared_keys;
 mod storage;
+mod topics;
 
-use clock::SteadyClock;
 use shared::Shared;
-pub use storage::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC, embedded_config, log_dir};
+use storage::Opened;
+pub use storage::{IsConnected, embedded_config, log_dir};
+pub use topics::*;
 
 /// After so long, a stop that hangs goes on to the next step.
 const STEP_PATIENCE: Duration = Duration::from_secs(15);
@@ -46,7 +48,7 @@ pub struct Node {
     ingest: Option<Arc<Ingest>>,
     aggregate: Option<aggregate::Handles>,
     control: Option<Arc<Control>>,
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn Log>,
     tasks: Tasks,
     addresses: Vec<SocketAddr>,
 }
@@ -65,26 +67,23 @@ pub enum StartError {
 impl Node {
     /// Starts the roles that the configuration names and serves them.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        if config.log.kind == LogKind::Kafka {
-            let text = "log.kind: this build has no Kafka; expected \"embedded\"";
-            return Err(StartError::Configuration(text.into()));
-        }
         let listeners = listen::all(&config).await?;
         let internal = listen::internal(&config).await?;
-        let clock = Arc::new(SteadyClock::new(Arc::new(SystemClock)));
-        let log = Arc::new(storage::open(&config, clock.clone())?);
-        clock.not_before(storage::newest_append_ms(&log)?);
-        Self::start_roles(config, listeners, internal, clock, log).await.map_err(StartError::Failed)
+        let (config, opened) = tokio::task::spawn_blocking(move || (storage::open(&config), config))
+            .await
+            .map(|(opened, config)| (config, opened))
+            .map_err(|error| StartError::Failed(error.into()))?;
+        Self::start_roles(config, listeners, internal, opened?).await.map_err(StartError::Failed)
     }
 
     async fn start_roles(
         config: Config,
         listeners: Vec<TcpListener>,
         internal: Option<TcpListener>,
-        clock: Arc<dyn Clock>,
-        log: Arc<EmbeddedLog>,
+        opened: Opened,
     ) -> anyhow::Result<Self> {
-        let shared = Shared::new(config, log.clone(), clock)?;
+        let log = opened.log.clone();
+        let shared = Shared::new(config, opened)?;
         let roles = shared.config.effective_roles();
         let tasks = shared.tasks.clone();
 
@@ -92,7 +91,7 @@ impl Node {
         let control = if roles.contains(&Role::Control) {
             Some(shared.start_control().await?)
         } else {
-            shared.publish_configured_channels()?;
+            shared.learn_channels().await?;
             None
         };
         shared.share_keys().await?;

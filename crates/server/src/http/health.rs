@@ -79,7 +79,8 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     };
     let viewers = app.edge.as_ref().map_or(0, |edge| edge.hub.viewers());
     let version = env!("CARGO_PKG_VERSION");
-    (code, Json(Health { status, kafka_connected: None, buffer_size: 0, viewers, version })).into_response()
+    let kafka_connected = app.is_connected.as_ref().map(|is_connected| is_connected());
+    (code, Json(Health { status, kafka_connected, buffer_size: 0, viewers, version })).into_response()
 }
 
 /// `GET /metrics` in the OpenMetrics text format.

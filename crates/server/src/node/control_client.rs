@@ -26,7 +26,6 @@ pub(super) struct ControlClient {
     key: Secret,
 }
 
-#[allow(dead_code, reason = "nodes on Kafka ask for channels")]
 impl ControlClient {
     /// A client for `control.url`, which is `http://host:port`.
     pub(super) fn new(url: &str, key: Secret) -> anyhow::Result<Self> {

@@ -8,7 +8,10 @@ use emostream_log::{Clock, Log, TopicPartition};
 use emostream_moments::StreamParameters;
 use emostream_protocol::{ChannelName, Emotes};
 
-use super::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC, control_client::ControlClient, shared_keys};
+use super::{
+    DEAD_LETTER_TOPIC, IsConnected, OUTPUT_TOPIC, RAW_TOPIC, SETTINGS_TOPIC, control_client::ControlClient,
+    shared_keys, storage::Opened,
+};
 use crate::{
     aggregate,
     channels::{Channels, Published},
@@ -16,8 +19,9 @@ use crate::{
         bridge::{self, Bridge},
         console,
     },
-    config::{Config, Role},
+    config::{Config, LogKind, Role},
     control::{self, Control},
+    directory::Directory,
     durable,
     edge::{self, Edge},
     http::app::Parts,
@@ -42,10 +46,12 @@ pub(super) struct Shared {
     pulses: Arc<PulsePath>,
     clock: Arc<dyn Clock>,
     guest_keys: Arc<ArcSwap<GuestKeys>>,
+    is_connected: Option<IsConnected>,
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub(super) fn new(config: Config, opened: Opened) -> anyhow::Result<Self> {
+        let Opened { log, clock, is_connected } = opened;
         let emotes = Arc::new(Emotes::new());
         let channels = Arc::<Channels>::default();
         let guest_keys = GuestKeys::load_or_create(&guest_keys_path(&config)?)?;
@@ -61,6 +67,7 @@ impl Shared {
             emotes,
             channels,
             clock,
+            is_connected,
         })
     }
 
@@ -69,7 +76,7 @@ impl Shared {
             log: self.log.clone(),
             raw_topic: RAW_TOPIC.into(),
             output: self.output.clone(),
-            settings_topic: None,
+            settings_topic: self.settings_topic(),
             channels: self.channels.clone(),
             emotes: self.emotes.clone(),
             metrics: self.metrics.clone(),
@@ -78,10 +85,51 @@ impl Shared {
         Control::start(&self.config, components, &self.tasks).await
     }
 
-    /// Without control, the channels are those of the configuration.
-    pub(super) fn publish_configured_channels(&self) -> anyhow::Result<()> {
+    /// Whether other nodes work on the same log.
+    fn is_fleet(&self) -> bool {
+        self.config.log.kind == LogKind::Kafka
+    }
+
+    fn settings_topic(&self) -> Option<TopicPartition> {
+        self.is_fleet().then(|| TopicPartition::new(SETTINGS_TOPIC, 0))
+    }
+
+    /// Without control here, channels are what control says elsewhere; where none ever said anything, those of the
+    /// configuration.
+    pub(super) async fn learn_channels(&self) -> anyhow::Result<()> {
+        let Some(topic) = self.settings_topic() else { return self.publish_configured_channels() };
+        let (log, channels, emotes) = (self.log.clone(), self.channels.clone(), self.emotes.clone());
+        let loading = tokio::task::spawn_blocking(move || Directory::load(log, topic, channels, emotes));
+        let directory = loading.await??;
+        if self.channels.all().is_empty() {
+            self.ask_for_channels().await?;
+        }
+        directory.follow(&self.tasks)
+    }
+
+    /// Control may have started just now, and not have said anything yet.
+    async fn ask_for_channels(&self) -> anyhow::Result<()> {
+        let Some(client) = self.control_client()? else { return self.publish_configured_channels() };
+        match client.channels().await {
+            Ok(told) => {
+                for channel in told {
+                    let published =
+                        Published::new(channel.version, channel.settings, channel.closed, &self.emotes)?;
+                    self.channels.publish_newest(&channel.channel, published)?;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "no channel is known until control says so");
+            }
+        }
+        Ok(())
+    }
+
+    fn publish_configured_channels(&self) -> anyhow::Result<()> {
         for channel in &self.config.channels {
-            let published = Published::new(1, channel.settings(&self.emotes)?, false, &self.emotes)?;
+            // Whatever control says in a fleet is newer.
+            let version = u64::from(!self.is_fleet());
+            let published = Published::new(version, channel.settings(&self.emotes)?, false, &self.emotes)?;
             self.channels.publish(&ChannelName::new(&channel.name)?, published)?;
         }
         Ok(())
@@ -198,6 +246,7 @@ impl Shared {
             log: self.log,
             output: self.output,
             guest_keys: self.guest_keys,
+            is_connected: self.is_connected,
             emotes: self.emotes,
             channels: self.channels,
             intake,

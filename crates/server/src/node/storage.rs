@@ -1,23 +1,18 @@
 //! The embedded log of a node: its topics, their retention, and the parameters that belong to its generation.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use emostream_log::{
-    Clock, Log, LogError, TopicPartition,
+    Clock, Log, LogError, SystemClock, TopicPartition,
     embedded::{self, EmbeddedConfig, EmbeddedLog, Retention, TopicConfig},
 };
 
-use super::StartError;
-use crate::config::{Config, Durability};
-
-/// Raw reactions, ticks and settings.
-pub const RAW_TOPIC: &str = "emote-log";
-
-/// Windows, moments and settings in sequence.
-pub const OUTPUT_TOPIC: &str = "emote-output";
-
-/// What could not be processed, with reason and place.
-pub const DEAD_LETTER_TOPIC: &str = "dead-letter";
+use super::{
+    StartError,
+    clock::SteadyClock,
+    topics::{DEAD_LETTER_TOPIC, OUTPUT_TOPIC, RAW_TOPIC},
+};
+use crate::config::{Config, Durability, LogKind};
 
 /// The embedded log of a configuration.
 pub fn embedded_config(config: &Config, clock: Arc<dyn Clock>) -> EmbeddedConfig {
@@ -33,14 +28,8 @@ pub fn embedded_config(config: &Config, clock: Arc<dyn Clock>) -> EmbeddedConfig
         topic(OUTPUT_TOPIC, 1, output_kept),
         topic(DEAD_LETTER_TOPIC, 1, output_kept),
     ];
-    let windows = &config.windows;
-    let parameters = [
-        ("windows.window_ms", windows.window_ms),
-        ("windows.allowed_lateness_ms", windows.allowed_lateness_ms),
-        ("windows.horizon_ms", windows.horizon_ms),
-    ];
     EmbeddedConfig {
-        parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_string())).into(),
+        parameters: parameters(config),
         durability: match config.log.durability {
             Durability::Fsync => embedded::Durability::Fsync,
             Durability::Os => embedded::Durability::Os,
@@ -52,17 +41,53 @@ pub fn embedded_config(config: &Config, clock: Arc<dyn Clock>) -> EmbeddedConfig
     }
 }
 
+/// What belongs to a log's generation.
+pub(super) fn parameters(config: &Config) -> BTreeMap<String, String> {
+    let windows = &config.windows;
+    let parameters = [
+        ("windows.window_ms", windows.window_ms),
+        ("windows.allowed_lateness_ms", windows.allowed_lateness_ms),
+        ("windows.horizon_ms", windows.horizon_ms),
+    ];
+    parameters.map(|(name, value)| (name.to_owned(), value.to_string())).into()
+}
+
 /// Where the embedded log is in a data directory.
 pub fn log_dir(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("log")
 }
 
-/// Opens the log. A log that was made with other parameters is a matter of configuration.
-pub(super) fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<EmbeddedLog, StartError> {
-    match EmbeddedLog::open(&embedded_config(config, clock)) {
+/// The log of a node, and what goes with it.
+pub(super) struct Opened {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Whether brokers answer; `None` where there are none.
+    pub(super) is_connected: Option<IsConnected>,
+}
+
+/// Says whether brokers answer.
+pub type IsConnected = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Opens the log that the configuration asks for. Blocks.
+pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
+    match config.log.kind {
+        LogKind::Embedded => open_embedded(config),
+        // KAFKA
+        LogKind::Kafka => {
+            let text = "log.kind: this build has no Kafka; expected \"embedded\"";
+            Err(StartError::Configuration(text.into()))
+        }
+    }
+}
+
+/// A log that was made with other parameters is a matter of configuration.
+fn open_embedded(config: &Config) -> Result<Opened, StartError> {
+    let clock = Arc::new(SteadyClock::new(Arc::new(SystemClock)));
+    match EmbeddedLog::open(&embedded_config(config, clock.clone())) {
         Ok((log, report)) => {
             tracing::debug!(?report, "log opened");
-            Ok(log)
+            clock.not_before(newest_append_ms(&log)?);
+            Ok(Opened { log: Arc::new(log), clock, is_connected: None })
         }
         Err(error @ LogError::Mismatch { .. }) => Err(StartError::Configuration(error.to_string())),
         Err(error) => Err(StartError::Failed(error.into())),
@@ -70,7 +95,7 @@ pub(super) fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<EmbeddedLog
 }
 
 /// The newest append time of all partitions: no clock of this node may be behind it.
-pub(super) fn newest_append_ms(log: &EmbeddedLog) -> anyhow::Result<i64> {
+fn newest_append_ms(log: &EmbeddedLog) -> anyhow::Result<i64> {
     let mut newest_ms = 0;
     for topic in [RAW_TOPIC, OUTPUT_TOPIC] {
         for partition in 0..log.partitions(topic).unwrap_or(0) {
