@@ -18,6 +18,7 @@ mod beat;
 mod early_rows;
 mod follower;
 pub mod hub;
+mod pulse_follower;
 pub mod session;
 pub mod view;
 
@@ -34,6 +35,8 @@ pub struct Components {
     pub emotes: Arc<Emotes>,
     /// The channels that exist.
     pub channels: Arc<Channels>,
+    /// The topic on which other nodes forward pulses; none where counting is in this process.
+    pub pulses_topic: Option<Arc<str>>,
     /// Where pulses come from.
     pub pulses: Arc<PulsePath>,
     /// The node's metrics.
@@ -61,6 +64,9 @@ pub fn start(config: &EdgeConfig, components: &Components, tasks: &Tasks) -> any
     let epoch = Epoch(components.log.generation().id);
     let hub = Arc::new(Hub::new(config.moments_history, components.output.all().len()));
     follower::start(components, &hub, epoch, tasks)?;
+    if let Some(topic) = &components.pulses_topic {
+        pulse_follower::start(components, topic, tasks)?;
+    }
     tasks.spawn_essential("edge beat", beat::run(components.clone(), hub.clone(), epoch, tasks.stop.clone()));
     let announcing = announce::run(components.clone(), hub.clone(), epoch, tasks.stop.clone());
     tasks.spawn_essential("edge settings", announcing);

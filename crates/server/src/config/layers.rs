@@ -150,7 +150,7 @@ mod tests {
             ("windows.window_ms", "250", "windows.window_ms"),
             ("log.durability", "maybe", "expected fsync or os, got \"maybe\""),
             ("log.kind", "paper", "expected embedded or kafka"),
-            ("roles", "[\"bartender\"]", "expected one of ingest, aggregate, edge"),
+            ("roles", "[\"bartender\"]", "expected one of ingest, aggregate, relay, edge, control, bridge"),
             ("preset", "jazz", "preset: expected one of emote-bursts, "),
             ("websocket_bridge.source", "all", "expected moments or raw"),
             ("topics.raw", "a b", "topics.raw"),

@@ -9,8 +9,8 @@ use emostream_moments::StreamParameters;
 use emostream_protocol::{ChannelName, Emotes};
 
 use super::{
-    DEAD_LETTER_TOPIC, IsConnected, OUTPUT_TOPIC, RAW_TOPIC, SETTINGS_TOPIC, control_client::ControlClient,
-    shared_keys, storage::Opened,
+    DEAD_LETTER_TOPIC, IsConnected, OUTPUT_TOPIC, PULSES_TOPIC, RAW_TOPIC, SETTINGS_TOPIC,
+    control_client::ControlClient, shared_keys, storage::Opened,
 };
 use crate::{
     aggregate,
@@ -192,6 +192,7 @@ impl Shared {
             output: self.output.clone(),
             emotes: self.emotes.clone(),
             channels: self.channels.clone(),
+            pulses_topic: self.is_fleet().then(|| PULSES_TOPIC.into()),
             pulses: self.pulses.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),

@@ -73,7 +73,6 @@ fn the_source_systems_variables_and_a_dotenv_file_are_read() {
 fn what_this_build_does_not_have_is_said_and_not_ignored() {
     let dir = tempfile::tempdir().unwrap();
     for (name, value, said) in [
-        ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092", "no Kafka"),
         ("CLUSTER_TOPIC", "cluster1-emoji-topic", "no clusters"),
         ("BUFFER_FLUSH_INTERVAL", "soon", "expected seconds"),
     ] {
@@ -85,4 +84,19 @@ fn what_this_build_does_not_have_is_said_and_not_ignored() {
         }
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "something was left behind");
+}
+
+#[test]
+fn brokers_are_asked_for_where_their_address_is_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let environment = [("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")];
+    let output = run_in(dir.path(), &["check-config"], &environment);
+    if cfg!(feature = "kafka") {
+        let config: Value = toml::from_str(text(&output.stdout)).unwrap();
+        let expected = (&json!("kafka"), &json!("localhost:9092"));
+        assert_eq!((&config["log"]["kind"], &config["kafka"]["bootstrap_servers"]), expected);
+    } else {
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(text(&output.stderr).contains("no Kafka"), "{output:?}");
+    }
 }
