@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what building and testing need is there: installs what a package manager can, names the rest.
 # usage: scripts/setup.sh [--tests]    --tests: also what the tests need: a browser, an emoji font, strace for failing disk calls,
+#        PostgreSQL and, for Apache Kafka, Java, Maven and the headers of OpenSSL and zlib,
 #        and what clients are written with: curl, Python with requests and websocket-client, the npm package ws
 # Prints only what it does; when everything is there it prints nothing and changes nothing.
 set -euo pipefail
@@ -71,12 +72,20 @@ has_python_clients() {
   return 1
 }
 
+has_header() { echo "#include <$1>" | cc -E -x c - >/dev/null 2>&1; }
+
 if [ "$want_tests" = yes ]; then
   has_browser || packages+=(chromium)
   has_emoji_font || packages+=(fonts-noto-color-emoji)
   command -v strace >/dev/null || packages+=(strace)
   # A PostgreSQL of the tests' own; the one that the package would start by itself is not needed.
   command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
+  # An Apache Kafka of the tests' own: Maven fetches the broker itself (scripts/kafka.sh).
+  command -v java >/dev/null || packages+=(openjdk-17-jre-headless)
+  command -v mvn >/dev/null || packages+=(maven)
+  # What the Kafka client is compiled with.
+  has_header openssl/ssl.h || packages+=(libssl-dev)
+  has_header zlib.h || packages+=(zlib1g-dev)
   # Clients of the source systems, in the languages that their users write them in.
   command -v curl >/dev/null || packages+=(curl)
   has_python_clients || packages+=(python3 python3-requests python3-websocket)
