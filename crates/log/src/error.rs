@@ -15,6 +15,9 @@ pub enum LogError {
     /// Too many appends are waiting already; try again later.
     #[error("log append queue is full ({0} waiting)")]
     Overloaded(usize),
+    /// The brokers do not answer, or refuse for now: nothing is lost or damaged, and trying again later may help.
+    #[error("log is unavailable: {0}")]
+    Unavailable(String),
     /// The disk failed in a way after which nothing can be promised; refuses until restarted.
     #[error("log has failed and takes no more records: {0}")]
     Failed(String),

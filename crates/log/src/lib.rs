@@ -10,6 +10,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 pub mod embedded;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 
 mod clock;

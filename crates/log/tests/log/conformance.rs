@@ -1,4 +1,5 @@
-//! What the trait promises, held against both implementations.
+//! What the trait promises, held against all implementations; against Apache Kafka where time does not stand still for it and
+//! nothing is asked that it decides by itself. Its own tests are in `kafka/`.
 
 use std::sync::Arc;
 
@@ -13,6 +14,13 @@ fn on_each(check: impl Fn(&dyn Log, &ManualClock)) {
     check(&in_memory(&clock), &clock);
     let disk = OnDisk::new();
     check(&disk.open(), &disk.clock);
+}
+
+/// Runs a check that needs no clock on every implementation, Kafka included.
+fn on_all(check: impl Fn(&dyn Log)) {
+    on_each(|log, _| check(log));
+    #[cfg(feature = "kafka")]
+    crate::kafka::on_kafka(check);
 }
 
 #[test]
@@ -44,7 +52,7 @@ fn append_time_never_steps_back() {
 
 #[test]
 fn reads_are_bounded_but_always_advance() {
-    on_each(|log, _| {
+    on_all(|log| {
         let large = Bytes::from(vec![7; 100_000]);
         wait(log.append(&at(0), vec![large.clone(), Bytes::from_static(b"x"), Bytes::new(), large])).unwrap();
         let lengths = |offset, bytes_max| {
@@ -96,7 +104,7 @@ fn an_offset_is_found_by_time() {
 
 #[test]
 fn followers_see_the_end_move() {
-    on_each(|log, _| {
+    on_all(|log| {
         let mut end = log.follow(&at(0)).unwrap();
         assert_eq!(*end.borrow_and_update(), 0);
         wait(log.append(&at(0), values(&["a", "b"]))).unwrap();
@@ -107,7 +115,7 @@ fn followers_see_the_end_move() {
 
 #[test]
 fn unknown_partitions_are_named() {
-    on_each(|log, _| {
+    on_all(|log| {
         let unknown = TopicPartition::new("taps", 9);
         assert!(
             matches!(wait(log.append(&unknown, values(&["a"]))), Err(LogError::UnknownPartition(p)) if p == unknown)
@@ -182,7 +190,7 @@ fn metadata_has_a_limit() {
 
 #[test]
 fn a_closed_log_takes_no_more_and_still_reads() {
-    on_each(|log, _| {
+    on_all(|log| {
         let queued = log.append(&at(0), values(&["a"]));
         log.close().unwrap();
         log.close().unwrap();

@@ -7,6 +7,8 @@ mod dice;
 mod embedded;
 mod faults;
 mod fixture;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod model_disk;
 mod reserve;
 mod setup;
