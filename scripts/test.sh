@@ -5,13 +5,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
 . scripts/postgres.sh
+. scripts/kafka.sh
 
 scripts/setup.sh --tests
 . scripts/static-steps.sh
 step_shown 'browser tests' scripts/browser-tests.sh
-# For the tests of the store, which run on both of its databases.
-trap postgres_stop EXIT
+# For the tests of the store, which run on both of its databases, and of the log, which run on all its kinds.
+trap 'kafka_stop; postgres_stop' EXIT
 postgres_start
+kafka_start
 # Last, so that cargo's own result lines are at the end of the output.
-step_shown 'all tests' cargo test --workspace --locked
+step_shown 'all tests' cargo test --workspace --locked --features kafka
 steps_summary
