@@ -111,6 +111,12 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether asking again later may succeed without anybody doing anything: a full disk, a full queue, a file operation
+    /// or a broker that failed once.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Overloaded(_) | Self::Io { .. })
+    }
+
     /// Words for a failed file operation; a disk without room is [`LogError::Full`], so that it is known to heal.
     pub(crate) fn io(action: &str, path: &Path, error: &io::Error) -> Self {
         let action = format!("{action} {}", path.display());

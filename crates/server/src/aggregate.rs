@@ -2,7 +2,9 @@
 //!
 //! [`runner`] is the thread that counts; its logic is `emostream-moments`, pure. [`output`] writes rows and snapshots in
 //! order, [`snapshot`] is their file, [`restore`] brings a restarted node back to where it was. [`ticks`] move time on,
-//! [`damage`] says what becomes of a record that cannot be decoded.
+//! [`damage`] says what becomes of a record that cannot be decoded, [`written`] which rows the output has already.
+//!
+//! That is one process on one log. [`fleet`] is the same counting spread over nodes.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -16,12 +18,15 @@ use crate::{
     channels::Channels, pressure::Pressure, pulse_path::PulsePath, tasks::Tasks, telemetry::Metrics,
 };
 
+pub mod fleet;
+
 mod damage;
 mod output;
 mod restore;
 mod runner;
 mod snapshot;
 mod ticks;
+mod written;
 
 #[cfg(test)]
 mod tests;

@@ -120,6 +120,11 @@ impl StepCounter {
         is_known.then(|| through_ms + self.parameters.window_ms() + self.parameters.lateness_ms())
     }
 
+    /// Highest append time so far.
+    pub fn highest_append_ms(&self) -> Option<i64> {
+        self.counter.highest_append_ms()
+    }
+
     /// Ids in memory.
     pub fn remembered_ids(&self) -> usize {
         self.counter.remembered_ids()

@@ -85,6 +85,11 @@ impl StepMerge {
         Taken::Applied
     }
 
+    /// Number of raw partitions.
+    pub fn raw_partitions(&self) -> usize {
+        self.applied.len()
+    }
+
     /// Every raw partition has closed through this; `i64::MIN` while one was never heard of.
     pub fn closed_through_ms(&self) -> i64 {
         self.merge.closed_through_ms()

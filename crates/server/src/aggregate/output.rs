@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use emostream_log::{AppendFuture, FencedWriter, Log, LogError, TopicPartition};
+use emostream_log::{AppendFuture, FencedWriter, Log, TopicPartition};
 use tokio::runtime::Handle;
 
 use super::{
@@ -113,7 +113,7 @@ impl Writer {
             match self.runtime.block_on(append()) {
                 Ok(_) => return Ok(()),
                 // After a single failure the log goes on in a new segment; after more it says `Failed`.
-                Err(error @ (LogError::Full(_) | LogError::Overloaded(_) | LogError::Io { .. })) => {
+                Err(error) if error.is_transient() => {
                     if !std::mem::replace(&mut reported, true) {
                         tracing::warn!(%error, "windows wait for the output log");
                     }

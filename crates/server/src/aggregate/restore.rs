@@ -3,23 +3,15 @@
 use anyhow::{Context, bail};
 use emostream_log::{Offset, TopicPartition};
 use emostream_moments::Aggregate;
-use emostream_protocol::{
-    ChannelName,
-    record::{self},
-    row::Row,
-};
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use emostream_protocol::record;
 
 use super::{
     Components, damage,
     snapshot::{Files, Loaded, Place, Snapshot},
+    written::Written,
 };
 
 const READ_BYTES: usize = 1 << 20;
-
-/// Newest sequence of each channel that is in the output already: what a replay finds again is not written again.
-pub(super) type Written = HashMap<ChannelName, u64, FixedState>;
 
 /// Where counting goes on.
 pub(super) struct Restored {
@@ -96,7 +88,7 @@ fn from_beginning(components: &Components, raw: &[TopicPartition]) -> anyhow::Re
     Ok(Restored {
         aggregate: fresh(components, raw),
         next: vec![0; raw.len()],
-        written: rows_written(components, 0)?,
+        written: written_from(components, 0)?,
         stored: Stored::default(),
     })
 }
@@ -151,7 +143,7 @@ fn from_snapshot(
         replay_ids(components, &mut aggregate, index, partition, place.restore..place.next)?;
     }
     let next = snapshot.partitions.iter().map(|place| place.next).collect();
-    let written = rows_written(components, snapshot.output_end)?;
+    let written = written_from(components, snapshot.output_end)?;
     let stored = Stored { current: Some(snapshot.partitions.clone()), ..Stored::default() };
     Ok(Some(Restored { aggregate, next, written, stored }))
 }
@@ -177,26 +169,6 @@ fn replay_ids(
     Ok(())
 }
 
-fn rows_written(components: &Components, from: Offset) -> anyhow::Result<Written> {
-    let mut written = Written::default();
-    let mut at = from.max(components.log.bounds(&components.output)?.start);
-    let end = components.log.bounds(&components.output)?.end;
-    while at < end {
-        let batch = components.log.read(&components.output, at, READ_BYTES)?;
-        at = batch.next;
-        for record in &batch.records {
-            let row = match Row::decode(&record.value, &components.emotes) {
-                Ok(row) => row,
-                // Taken for not written: if it was the newest of its channel, it is written again.
-                Err(error) => {
-                    damage::refuse_newer(&error, &components.output, record)?;
-                    tracing::error!(offset = record.offset, %error, "row of the output cannot be read");
-                    continue;
-                }
-            };
-            let newest = written.entry(row.channel().clone()).or_insert(0);
-            *newest = row.seq().max(*newest);
-        }
-    }
-    Ok(written)
+fn written_from(components: &Components, from: Offset) -> anyhow::Result<Written> {
+    Written::read(&*components.log, &components.output, from, &components.emotes)
 }

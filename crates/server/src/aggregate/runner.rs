@@ -9,7 +9,6 @@ use emostream_moments::{Aggregate, AggregateOutput};
 use emostream_protocol::{
     DecodeError,
     record::{self, LogRecord},
-    row::Row,
 };
 use futures_util::future::select_all;
 use tokio::{runtime::Handle, sync::watch};
@@ -18,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Components, damage,
     output::{Item, Items},
-    restore::{Restored, Written},
+    restore::Restored,
     snapshot::Place,
     ticks::{self, Ticker},
+    written::{self, Written},
 };
 use crate::tasks::Tasks;
 
@@ -198,16 +198,8 @@ impl Runner {
         }
         let mut encoded = Vec::with_capacity(self.found.rows.len());
         for row in self.found.rows.drain(..) {
-            match &row {
-                Row::Window(window) => {
-                    self.components.metrics.windows_closed.inc();
-                    self.components.metrics.reactions_counted.inc_by(window.total());
-                }
-                Row::Moment(_) => drop(self.components.metrics.moments_found.inc()),
-                Row::Settings(_) => {}
-            }
-            let is_written = self.written.get(row.channel()).is_some_and(|newest| row.seq() <= *newest);
-            if !is_written {
+            written::note(&row, &self.components.metrics);
+            if !self.written.holds(&row) {
                 encoded.push(row.encode(&self.components.emotes));
             }
         }

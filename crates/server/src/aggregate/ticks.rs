@@ -14,7 +14,7 @@ use emostream_protocol::record;
 use crate::tasks::Tasks;
 
 /// A partition is quiet after so long.
-const SILENCE_MS: i64 = 100;
+pub(super) const SILENCE_MS: i64 = 100;
 
 /// How often a partition that holds something open is looked at when its time has come.
 pub(super) const PACE_MS: i64 = 20;

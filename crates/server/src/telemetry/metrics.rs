@@ -50,6 +50,18 @@ pub struct Metrics {
     pub count_lag_records: Gauge,
     /// Snapshots written.
     pub snapshots_written: Counter,
+    /// Snapshots not written because the log takes none of their size.
+    pub snapshots_too_large: Counter,
+    /// Partitions that this node of a fleet owns, by stage.
+    pub partitions_owned: Family<Labelled, Gauge>,
+    /// Assignments of partitions that this node of a fleet was given, by stage.
+    pub rebalances: Family<Labelled, Counter>,
+    /// Parts of steps appended by count for merge.
+    pub steps_appended: Counter,
+    /// Parts of steps that merge left out, by reason.
+    pub steps_left_out: Family<Labelled, Counter>,
+    /// Output partitions that another node has taken over while this one wrote.
+    pub writers_fenced: Counter,
     /// Rows of the output that the archive has taken.
     pub archive_rows: Counter,
     /// Rows of the output that are not archived yet.
@@ -92,6 +104,12 @@ impl Default for Metrics {
             remembered_ids: Gauge::default(),
             count_lag_records: Gauge::default(),
             snapshots_written: Counter::default(),
+            snapshots_too_large: Counter::default(),
+            partitions_owned: Family::default(),
+            rebalances: Family::default(),
+            steps_appended: Counter::default(),
+            steps_left_out: Family::default(),
+            writers_fenced: Counter::default(),
             archive_rows: Counter::default(),
             archive_lag_rows: Gauge::default(),
             archive_failures: Counter::default(),
@@ -105,6 +123,7 @@ impl Default for Metrics {
             responses: Family::default(),
         };
         metrics.register_path();
+        metrics.register_fleet();
         metrics.register_archive();
         metrics.register_connections();
         metrics
@@ -148,6 +167,22 @@ impl Metrics {
         r.register("remembered_ids", "Ids that counting remembers", self.remembered_ids.clone());
         r.register("count_lag_records", "Records not counted yet", self.count_lag_records.clone());
         r.register("snapshots_written", "Snapshots of counting written", self.snapshots_written.clone());
+    }
+
+    fn register_fleet(&mut self) {
+        let r = &mut self.registry;
+        let help = "Snapshots not written because the log takes none of their size";
+        r.register("snapshots_too_large", help, self.snapshots_too_large.clone());
+        let help = "Partitions that this node owns, by stage";
+        r.register("partitions_owned", help, self.partitions_owned.clone());
+        let help = "Assignments of partitions that this node was given, by stage";
+        r.register("rebalances", help, self.rebalances.clone());
+        let help = "Parts of steps that count has appended for merge";
+        r.register("steps_appended", help, self.steps_appended.clone());
+        let help = "Parts of steps that merge has left out, by reason";
+        r.register("steps_left_out", help, self.steps_left_out.clone());
+        let help = "Output partitions that another node has taken over while this one wrote";
+        r.register("writers_fenced", help, self.writers_fenced.clone());
     }
 
     fn register_archive(&mut self) {
