@@ -13,6 +13,7 @@ mod kafka;
 mod layers;
 mod path;
 mod preset;
+mod projector;
 mod site;
 mod spool;
 mod store;
@@ -27,6 +28,7 @@ pub use kafka::{KafkaConfig, SaslMechanism, SecurityProtocol};
 pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
 pub use preset::Preset;
+pub use projector::{LineShape, ProjectorConfig};
 pub use site::{ContactConfig, SiteConfig};
 pub use spool::SpoolConfig;
 pub use store::{StoreConfig, StoreUrl};
@@ -122,6 +124,8 @@ pub struct Config {
     pub internal: InternalConfig,
     /// Reactions that other people's programs write to Kafka.
     pub bridge: BridgeConfig,
+    /// What is written to Kafka for other people's programs.
+    pub projector: ProjectorConfig,
     /// Windows for far clusters.
     pub relay: RelayConfig,
     /// What the page says about those who run this server.
@@ -152,6 +156,7 @@ impl Default for Config {
             kafka: KafkaConfig::default(),
             internal: InternalConfig::default(),
             bridge: BridgeConfig::default(),
+            projector: ProjectorConfig::default(),
             relay: RelayConfig::default(),
             site: SiteConfig::default(),
             channels: vec![ChannelConfig::default()],
@@ -211,6 +216,7 @@ impl Config {
         self.kafka.validate(&mut findings);
         self.internal.validate(&mut findings);
         self.bridge.validate(&mut findings);
+        self.projector.validate(&mut findings);
         self.relay.validate(&mut findings);
         self.site.validate(&mut findings);
         channels::validate(&self.channels, &mut findings);

@@ -5,6 +5,7 @@
 //! [`node`] starts and stops them in that order.
 
 pub mod aggregate;
+pub mod bridge;
 pub mod cli;
 pub mod compat;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod edge;
 pub mod http;
 pub mod ingest;
 pub mod node;
+pub mod projection;
 pub mod seams;
 pub mod tasks;
 pub mod telemetry;

@@ -20,11 +20,8 @@ use super::{
 };
 use crate::{
     http::{app::App, problem::Problem},
-    ingest::{
-        endpoint::{guest_cookie, guest_set_cookie},
-        identity::GUEST_PREFIX,
-    },
-    intake::Receipt,
+    ingest::endpoint::{guest_cookie, guest_set_cookie},
+    intake::{GUEST_PREFIX, Receipt},
     telemetry::Labelled,
 };
 

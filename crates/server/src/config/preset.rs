@@ -55,6 +55,7 @@ impl Preset {
                 r#"
                 listen = ["127.0.0.1:8080", "127.0.0.1:3001"]
                 topics = { raw = "raw-emote-data", moments = "aggregated-emote-data" }
+                projector = { raw_shape = "emote", moments_shape = "emote", ticks = false }
                 channels = [{ name = "main", rule = "plain", threshold = 0.5, interval = 100 }]
                 "#
             }
@@ -62,6 +63,7 @@ impl Preset {
                 r#"
                 listen = ["127.0.0.1:3000"]
                 topics = { raw = "emoji", windows = "emoji-counts" }
+                projector = { raw_shape = "emoji", windows_shape = "emoji", windows_also = ["publisher-emojis"], ticks = false }
                 "#
             }
             Self::Community => {
@@ -73,6 +75,7 @@ impl Preset {
                 r#"
                 listen = ["127.0.0.1:8080"]
                 topics = { raw = "emoji-topic", windows = "main-pub-topic" }
+                projector = { raw_shape = "emoji-type", windows_shape = "emoji-type", ticks = false }
                 kafka = { flush_ms = 500 }
                 "#
             }
@@ -80,6 +83,7 @@ impl Preset {
                 r#"
                 listen = ["127.0.0.1:8080"]
                 topics = { raw = "emoji_reactions" }
+                projector = { raw_shape = "emoji-type", ticks = false }
                 kafka = { flush_ms = 500 }
                 compat = { console = true }
                 "#

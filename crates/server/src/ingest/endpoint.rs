@@ -17,11 +17,10 @@ use hyper::{
     header,
 };
 
-use super::identity::GUEST_PREFIX;
 use crate::{
     channels::{Channel, Channels},
     http::problem::{ErrorType, Problem, type_uri},
-    intake::{Accepted, Intake, Receipt},
+    intake::{Accepted, GUEST_PREFIX, Intake, Receipt},
     telemetry::{Labelled, Metrics},
 };
 

@@ -9,10 +9,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::durable;
-
-/// Prefix of a guest's user id. No client may name itself so.
-pub const GUEST_PREFIX: &str = "guest:";
+use crate::{durable, intake::GUEST_PREFIX};
 
 /// Bytes of a token at most; longer ones are not looked at.
 const TOKEN_BYTES_MAX: usize = 200;

@@ -14,6 +14,9 @@ use tokio::sync::oneshot;
 
 use crate::channels::Channel;
 
+/// Prefix of a guest's user id. Nobody else may be named so.
+pub const GUEST_PREFIX: &str = "guest:";
+
 /// Takes validated reactions.
 pub trait Intake: Send + Sync + 'static {
     /// Queues reactions for the log, all or none. The receipt resolves when they are durable.
