@@ -111,10 +111,10 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether asking again later may succeed without anybody doing anything: a full disk, a full queue, a file operation
-    /// or a broker that failed once.
+    /// Whether asking again later may succeed: after a full disk, a full queue, an operation that failed once, a broker that
+    /// did not answer.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Overloaded(_) | Self::Io { .. })
+        matches!(self, Self::Full(_) | Self::Overloaded(_) | Self::Io { .. } | Self::Unavailable(_))
     }
 
     /// Words for a failed file operation; a disk without room is [`LogError::Full`], so that it is known to heal.
