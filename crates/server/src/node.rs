@@ -11,7 +11,6 @@ use emostream_log::Log;
 use tokio::net::TcpListener;
 
 use crate::{
-    aggregate,
     config::{Config, Role},
     control::Control,
     http::{
@@ -24,6 +23,8 @@ use crate::{
     tasks::Tasks,
 };
 
+#[cfg(feature = "kafka")]
+mod brokers;
 mod clock;
 mod control_client;
 mod listen;
@@ -32,9 +33,11 @@ mod shared_keys;
 mod storage;
 mod topics;
 
-use shared::Shared;
+#[cfg(feature = "kafka")]
+pub use brokers::{kafka_config, node_name};
+use shared::{Aggregate, Shared};
 use storage::Opened;
-pub use storage::{IsConnected, embedded_config, log_dir};
+pub use storage::{BrokerEvents, Brokers, embedded_config, log_dir};
 pub use topics::*;
 
 /// After so long, a stop that hangs goes on to the next step.
@@ -46,7 +49,7 @@ pub struct Node {
     server: Arc<Server>,
     internal_server: Option<Arc<Server>>,
     ingest: Option<Arc<Ingest>>,
-    aggregate: Option<aggregate::Handles>,
+    aggregate: Option<Aggregate>,
     control: Option<Arc<Control>>,
     log: Arc<dyn Log>,
     tasks: Tasks,

@@ -26,7 +26,7 @@ use crate::{
     edge::Edge,
     ingest::identity::GuestKeys,
     intake::Intake,
-    node::IsConnected,
+    node::Brokers,
     output::Output,
     pressure::Pressure,
     tasks::Tasks,
@@ -83,8 +83,8 @@ pub struct Parts {
     pub emotes: Arc<Emotes>,
     /// The channels that exist.
     pub channels: Arc<Channels>,
-    /// Whether brokers answer; `None` on the embedded log.
-    pub is_connected: Option<IsConnected>,
+    /// The brokers; `None` on the embedded log.
+    pub brokers: Option<Arc<dyn Brokers>>,
     /// The keys that sign guests in.
     pub guest_keys: Arc<ArcSwap<GuestKeys>>,
     /// Ingest, if it runs here.

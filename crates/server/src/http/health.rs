@@ -12,6 +12,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::app::{App, Phase};
+use crate::{
+    node::{BrokerEvents, Brokers},
+    telemetry::{Labelled, Metrics},
+};
 
 /// Answer of `/readyz`: what keeps the node from being ready.
 #[derive(Debug, Serialize, ToSchema)]
@@ -79,12 +83,31 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     };
     let viewers = app.edge.as_ref().map_or(0, |edge| edge.hub.viewers());
     let version = env!("CARGO_PKG_VERSION");
-    let kafka_connected = app.is_connected.as_ref().map(|is_connected| is_connected());
+    let kafka_connected = app.brokers.as_ref().map(|brokers| brokers.is_connected());
     (code, Json(Health { status, kafka_connected, buffer_size: 0, viewers, version })).into_response()
 }
 
 /// `GET /metrics` in the OpenMetrics text format.
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    if let Some(brokers) = &app.brokers {
+        note_brokers(&app.metrics, &**brokers);
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.encode()).into_response()
+}
+
+fn note_brokers(metrics: &Metrics, brokers: &dyn Brokers) {
+    metrics.kafka_connected.set(brokers.is_connected().into());
+    metrics.kafka_clock_offset_ms.set(brokers.clock_offset_ms());
+    let BrokerEvents { rebalances, reconnects, fenced, writer_restarts, pulses_dropped } = brokers.events();
+    for (kind, number) in [
+        ("rebalance", rebalances),
+        ("reconnect", reconnects),
+        ("fenced", fenced),
+        ("writer-restart", writer_restarts),
+        ("pulses-dropped", pulses_dropped),
+    ] {
+        let gauge = metrics.kafka_events.get_or_create(&Labelled { kind });
+        gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+    }
 }

@@ -9,11 +9,11 @@ use emostream_moments::StreamParameters;
 use emostream_protocol::{ChannelName, Emotes};
 
 use super::{
-    DEAD_LETTER_TOPIC, IsConnected, OUTPUT_TOPIC, PULSES_TOPIC, RAW_TOPIC, SETTINGS_TOPIC,
-    control_client::ControlClient, shared_keys, storage::Opened,
+    Brokers, DEAD_LETTER_TOPIC, OUTPUT_TOPIC, PARTIALS_TOPIC, PULSES_TOPIC, RAW_TOPIC, SETTINGS_TOPIC,
+    STATE_TOPIC, control_client::ControlClient, shared_keys, storage::Opened,
 };
 use crate::{
-    aggregate,
+    aggregate::{self, fleet},
     channels::{Channels, Published},
     compat::{
         bridge::{self, Bridge},
@@ -34,6 +34,24 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// The running role aggregate.
+pub(super) enum Aggregate {
+    /// All of counting, in this process.
+    Alone(aggregate::Handles),
+    /// A node's share of it.
+    OfFleet(fleet::Handles),
+}
+
+impl Aggregate {
+    /// Counts what is in the log by now, stores the state, and ends.
+    pub(super) async fn stop(&self) {
+        match self {
+            Self::Alone(handles) => handles.stop().await,
+            Self::OfFleet(handles) => handles.stop().await,
+        }
+    }
+}
+
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) tasks: Tasks,
@@ -46,12 +64,12 @@ pub(super) struct Shared {
     pulses: Arc<PulsePath>,
     clock: Arc<dyn Clock>,
     guest_keys: Arc<ArcSwap<GuestKeys>>,
-    is_connected: Option<IsConnected>,
+    brokers: Option<Arc<dyn Brokers>>,
 }
 
 impl Shared {
     pub(super) fn new(config: Config, opened: Opened) -> anyhow::Result<Self> {
-        let Opened { log, clock, is_connected } = opened;
+        let Opened { log, clock, brokers } = opened;
         let emotes = Arc::new(Emotes::new());
         let channels = Arc::<Channels>::default();
         let guest_keys = GuestKeys::load_or_create(&guest_keys_path(&config)?)?;
@@ -67,7 +85,7 @@ impl Shared {
             emotes,
             channels,
             clock,
-            is_connected,
+            brokers,
         })
     }
 
@@ -165,10 +183,13 @@ impl Shared {
         Ok(Ingest::start(&self.config.ingest, keys, &components, &self.tasks))
     }
 
-    pub(super) fn start_aggregate(&self) -> anyhow::Result<aggregate::Handles> {
+    pub(super) fn start_aggregate(&self) -> anyhow::Result<Aggregate> {
         let windows = &self.config.windows;
         let parameters =
             StreamParameters::new(windows.window_ms, windows.allowed_lateness_ms, windows.horizon_ms)?;
+        if let Some(brokers) = &self.brokers {
+            return self.start_aggregate_of_fleet(parameters, brokers.node()).map(Aggregate::OfFleet);
+        }
         let components = aggregate::Components {
             log: self.log.clone(),
             raw_topic: RAW_TOPIC.into(),
@@ -183,7 +204,32 @@ impl Shared {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
         };
-        aggregate::start(components, &self.tasks)
+        aggregate::start(components, &self.tasks).map(Aggregate::Alone)
+    }
+
+    fn start_aggregate_of_fleet(
+        &self,
+        parameters: StreamParameters,
+        node: &str,
+    ) -> anyhow::Result<fleet::Handles> {
+        let components = fleet::Components {
+            log: self.log.clone(),
+            topics: fleet::Topics {
+                raw: RAW_TOPIC.into(),
+                partials: PARTIALS_TOPIC.into(),
+                output: OUTPUT_TOPIC.into(),
+                state: STATE_TOPIC.into(),
+                pulses: PULSES_TOPIC.into(),
+                dead_letter: DEAD_LETTER_TOPIC.into(),
+            },
+            member: node.into(),
+            parameters,
+            emotes: self.emotes.clone(),
+            pressure: self.pressure.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        };
+        fleet::start(&components, &self.tasks)
     }
 
     pub(super) fn start_edge(&self) -> anyhow::Result<Arc<Edge>> {
@@ -247,7 +293,7 @@ impl Shared {
             log: self.log,
             output: self.output,
             guest_keys: self.guest_keys,
-            is_connected: self.is_connected,
+            brokers: self.brokers,
             emotes: self.emotes,
             channels: self.channels,
             intake,

@@ -61,18 +61,44 @@ pub fn log_dir(data_dir: &Path) -> std::path::PathBuf {
 pub(super) struct Opened {
     pub(super) log: Arc<dyn Log>,
     pub(super) clock: Arc<dyn Clock>,
-    /// Whether brokers answer; `None` where there are none.
-    pub(super) is_connected: Option<IsConnected>,
+    /// What is known of the brokers; `None` where there are none.
+    pub(super) brokers: Option<Arc<dyn Brokers>>,
 }
 
-/// Says whether brokers answer.
-pub type IsConnected = Arc<dyn Fn() -> bool + Send + Sync>;
+/// The brokers behind a log, as a node watches them.
+pub trait Brokers: Send + Sync {
+    /// This node's name in the fleet.
+    fn node(&self) -> &str;
+    /// Whether they answer.
+    fn is_connected(&self) -> bool;
+    /// Their clock less this machine's, ms.
+    fn clock_offset_ms(&self) -> i64;
+    /// What happened since the start; each ascends.
+    fn events(&self) -> BrokerEvents;
+}
+
+/// What happened between a node and its brokers, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BrokerEvents {
+    /// Rebalances that the node took part in.
+    pub rebalances: u64,
+    /// Connections that were lost.
+    pub reconnects: u64,
+    /// Identities that were lost to another node.
+    pub fenced: u64,
+    /// Times that writing was begun anew.
+    pub writer_restarts: u64,
+    /// Pulses that were dropped.
+    pub pulses_dropped: u64,
+}
 
 /// Opens the log that the configuration asks for. Blocks.
 pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
     match config.log.kind {
         LogKind::Embedded => open_embedded(config),
-        // KAFKA
+        #[cfg(feature = "kafka")]
+        LogKind::Kafka => super::brokers::open(config),
+        #[cfg(not(feature = "kafka"))]
         LogKind::Kafka => {
             let text = "log.kind: this build has no Kafka; expected \"embedded\"";
             Err(StartError::Configuration(text.into()))
@@ -87,7 +113,7 @@ fn open_embedded(config: &Config) -> Result<Opened, StartError> {
         Ok((log, report)) => {
             tracing::debug!(?report, "log opened");
             clock.not_before(newest_append_ms(&log)?);
-            Ok(Opened { log: Arc::new(log), clock, is_connected: None })
+            Ok(Opened { log: Arc::new(log), clock, brokers: None })
         }
         Err(error @ LogError::Mismatch { .. }) => Err(StartError::Configuration(error.to_string())),
         Err(error) => Err(StartError::Failed(error.into())),

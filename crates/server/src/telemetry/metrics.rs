@@ -62,6 +62,12 @@ pub struct Metrics {
     pub steps_left_out: Family<Labelled, Counter>,
     /// Output partitions that another node has taken over while this one wrote.
     pub writers_fenced: Counter,
+    /// Whether brokers answer: 1 or 0; 0 on the embedded log.
+    pub kafka_connected: Gauge,
+    /// The brokers' clock less this machine's, ms.
+    pub kafka_clock_offset_ms: Gauge,
+    /// What happened between this node and the brokers since the start, by kind.
+    pub kafka_events: Family<Labelled, Gauge>,
     /// Rows of the output that the archive has taken.
     pub archive_rows: Counter,
     /// Rows of the output that are not archived yet.
@@ -110,6 +116,9 @@ impl Default for Metrics {
             steps_appended: Counter::default(),
             steps_left_out: Family::default(),
             writers_fenced: Counter::default(),
+            kafka_connected: Gauge::default(),
+            kafka_clock_offset_ms: Gauge::default(),
+            kafka_events: Family::default(),
             archive_rows: Counter::default(),
             archive_lag_rows: Gauge::default(),
             archive_failures: Counter::default(),
@@ -124,6 +133,7 @@ impl Default for Metrics {
         };
         metrics.register_path();
         metrics.register_fleet();
+        metrics.register_brokers();
         metrics.register_archive();
         metrics.register_connections();
         metrics
@@ -183,6 +193,16 @@ impl Metrics {
         r.register("steps_left_out", help, self.steps_left_out.clone());
         let help = "Output partitions that another node has taken over while this one wrote";
         r.register("writers_fenced", help, self.writers_fenced.clone());
+    }
+
+    fn register_brokers(&mut self) {
+        let r = &mut self.registry;
+        let help = "Whether brokers answer: 1 or 0; 0 on the embedded log";
+        r.register("kafka_connected", help, self.kafka_connected.clone());
+        let help = "The brokers' clock less this machine's, milliseconds";
+        r.register("kafka_clock_offset_ms", help, self.kafka_clock_offset_ms.clone());
+        let help = "What happened between this node and the brokers since the start, by kind";
+        r.register("kafka_events", help, self.kafka_events.clone());
     }
 
     fn register_archive(&mut self) {
