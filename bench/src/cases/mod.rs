@@ -18,6 +18,7 @@ mod archive;
 mod counted_disk;
 mod fanout;
 mod ingest;
+mod kafka;
 mod memory;
 mod moments;
 mod past;
@@ -45,6 +46,7 @@ const CASES: &[(&str, Case)] = &[
     ("screen", screen::run),
     ("memory", memory::run),
     ("start", start::run),
+    ("kafka", kafka::run),
 ];
 
 /// Runs those that were asked for, and writes their results.

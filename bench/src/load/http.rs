@@ -164,6 +164,34 @@ impl Requests {
     }
 }
 
+/// Asks once, on a connection of its own; the body of the answer, which must be good.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Result<String> {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"))
+}
+
+/// Sends JSON once, on a connection of its own; the body of the answer, which must be good.
+pub(crate) fn post(address: SocketAddr, path: &str, json: &str) -> Result<String> {
+    let length = json.len();
+    ask(
+        address,
+        &format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{json}"
+        ),
+    )
+}
+
+fn ask(address: SocketAddr, request: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).context("connect")?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).context("read an answer")?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head")?;
+    ensure!(head.starts_with("HTTP/1.1 200"), "answered {answer}");
+    Ok(body.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::is_whole;

@@ -1,5 +1,6 @@
 //! Measuring: where things run, what they cost, and what is made of several runs.
 
+pub(crate) mod broker;
 pub(crate) mod cores;
 pub(crate) mod machine;
 pub(crate) mod process;

@@ -63,12 +63,19 @@ impl Server {
 
     /// Processor time of all threads it ever had, in seconds. The kernel scales it to the exact run time.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
+        cpu_s_of(self.child.id())
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> Result<bool> {
+        // A process that was not waited for is a zombie.
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in brackets may hold spaces: fields are counted behind it. Then utime and stime are 11 and 12.
-        let fields =
-            stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace()).context("a stat line")?;
-        let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or(0)).sum();
-        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+        Ok(stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('Z')))
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Memory in use, in bytes.
@@ -78,6 +85,15 @@ impl Server {
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024)
     }
+}
+
+/// Processor time of all threads that a process ever had, in seconds. The kernel scales it to the exact run time.
+pub(crate) fn cpu_s_of(process: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in brackets may hold spaces: fields are counted behind it. Then utime and stime are 11 and 12.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace()).context("a stat line")?;
+    let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or(0)).sum();
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 impl Drop for Server {
