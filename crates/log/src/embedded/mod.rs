@@ -43,6 +43,7 @@ mod state;
 mod verify;
 mod writer;
 
+#[cfg(feature = "kafka")]
 pub(crate) use config::Chance;
 pub use config::{Durability, EmbeddedConfig, Retention, TopicConfig};
 pub use recovery::{PartitionRecovery, RecoveryReport};
