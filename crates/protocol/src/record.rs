@@ -2,6 +2,7 @@
 //!
 //! Every record begins with a version byte and a kind byte. A batch names its channels and custom emotes once and then
 //! holds its reactions one after the other; the layout stands at [`reactions`].
+//! [`projected`] is what programs of other people read of it.
 
 use bytes::Bytes;
 
@@ -13,6 +14,7 @@ use crate::{
     settings::{ChannelSettings, SETTINGS_BYTES_MAX},
 };
 
+pub mod projected;
 pub mod reactions;
 
 pub use reactions::{BatchBuilder, BatchHead, NewReaction, Reaction, ReactionBatch, SpoolId, SpoolPosition};
