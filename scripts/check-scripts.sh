@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 bad=0
 complain() { echo "$1" && bad=1; }
 
-for script in scripts/*.sh .ci/run; do
+for script in scripts/*.sh deploy/*/*.sh .ci/run; do
   bash -n "$script" || complain "$script:1: does not parse"
   first=$(head -n 1 "$script")
   if [ "${first#\#!}" = "$first" ]; then
@@ -23,6 +23,6 @@ for script in scripts/*.sh .ci/run; do
 done
 if command -v shellcheck >/dev/null; then
   # SC2317: functions that only a trap calls look unreachable.
-  shellcheck --external-sources --exclude SC2317 scripts/*.sh .ci/run || bad=1
+  shellcheck --external-sources --exclude SC2317 scripts/*.sh deploy/*/*.sh .ci/run || bad=1
 fi
 exit "$bad"
