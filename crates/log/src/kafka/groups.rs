@@ -275,7 +275,7 @@ impl Thread {
                 let group = &self.member.group;
                 tracing::error!(group, reason, "member was thrown out of its group for good and joins anew");
                 self.member.health.fenced.fetch_add(1, Ordering::Relaxed);
-                *lock(&self.member.consumer) = None;
+                self.disconnect();
                 self.member.change(BTreeSet::clear);
             }
             if started.elapsed() > Duration::from_millis(4 * REJOIN_MS.1) {
@@ -288,7 +288,12 @@ impl Thread {
                 Err(error) => tracing::error!(error = words(&error), "join"),
             }
         }
-        *lock(&self.member.consumer) = None;
+        self.disconnect();
+    }
+
+    /// Ends the client outside the lock: it may divide the group once more while it ends.
+    fn disconnect(&self) {
+        let consumer = lock(&self.member.consumer).take();
         drop(consumer);
     }
 

@@ -219,7 +219,7 @@ fn prepare(
 /// Appends one record, whose append time shows the brokers' clock. Also shows whether this node may write.
 fn ask_clock(config: &KafkaConfig, writer: &Writer) -> Result<(), KafkaStartError> {
     let state = TopicPartition::new(config.state_topic.as_str(), 0);
-    let appended = writer.append(&state, upkeep::clock_probe(&config.node));
+    let appended = writer.append(&state, &upkeep::clock_probe(&config.node));
     let late = || LogError::Unavailable(format!("{state} takes no record"));
     wait_until(Instant::now() + config.start_timeout, appended).ok_or_else(late)??;
     Ok(())
@@ -235,12 +235,12 @@ impl Log for KafkaLog {
     }
 
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
-        self.writer.append(to, values.into_iter().map(|value| (None, value)).collect())
+        self.writer.append(to, &values.into_iter().map(|value| (None, value)).collect::<Vec<_>>())
     }
 
     fn append_keyed(&self, to: &TopicPartition, values: Vec<KeyedValue>) -> AppendFuture {
         let values = values.into_iter().map(|KeyedValue { key, value }| (Some(key), value));
-        self.writer.append(to, values.collect())
+        self.writer.append(to, &values.collect::<Vec<_>>())
     }
 
     fn publish(&self, to: &TopicPartition, values: Vec<Bytes>) -> Result<(), LogError> {

@@ -137,7 +137,7 @@ impl Work {
             return None;
         }
         let state = TopicPartition::new(self.config.state_topic.as_str(), 0);
-        Some(self.writer.append(&state, clock_probe(&self.config.node)))
+        Some(self.writer.append(&state, &clock_probe(&self.config.node)))
     }
 
     fn trim(&self) -> Result<(), LogError> {

@@ -104,7 +104,7 @@ fn begin(
     let key = id.iter().fold(KEY.to_owned(), |key, byte| format!("{key}{byte:02x}"));
     let value = encode(&Generation { id, parameters: parameters.clone() });
     let state = TopicPartition::new(config.state_topic.as_str(), 0);
-    let appended = writer.append(&state, vec![(Some(key.into()), value)]);
+    let appended = writer.append(&state, &[(Some(key.into()), value)]);
     let late = || LogError::Unavailable(format!("{state} did not take the generation record"));
     wait_until(Instant::now() + config.start_timeout, appended).ok_or_else(late)?.map(drop)
 }

@@ -116,11 +116,11 @@ impl Writer {
     }
 
     /// Appends in order. See [`crate::Log::append`].
-    pub(in crate::kafka) fn append(&self, to: &TopicPartition, values: Vec<Value>) -> AppendFuture {
+    pub(in crate::kafka) fn append(&self, to: &TopicPartition, values: &[Value]) -> AppendFuture {
         let Some(target) = self.shared.lanes.get(to) else {
             return failed(LogError::UnknownPartition(to.clone()));
         };
-        Box::pin(self.shared.append(target, &values))
+        Box::pin(self.shared.append(target, values))
     }
 
     /// How long the oldest append under way has waited.

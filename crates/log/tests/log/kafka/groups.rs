@@ -88,3 +88,23 @@ fn members_without_a_name_and_groups_beside_each_other_work() {
     divided(&[&*b]);
     assert!(matches!(log.join("g", "nothing", "m").err(), Some(LogError::UnknownPartition(_))));
 }
+
+#[test]
+fn members_that_come_and_go_in_the_middle_of_a_rebalance_end() {
+    let Some(space) = Space::new() else { return };
+    let (one, two) = (space.open_as("one"), space.open());
+    for round in 0..6 {
+        let a = one.join("count", "taps", "a").unwrap();
+        let b = two.join("count", "taps", "b").unwrap();
+        if round % 2 == 0 {
+            divided(&[&*a, &*b]);
+        } else {
+            until("the first assignment", || (!a.assignments().borrow().partitions.is_empty()).then_some(()));
+        }
+        drop(b);
+        drop(a);
+    }
+    one.close().unwrap();
+    let c = two.join("count", "taps", "c").unwrap();
+    divided(&[&*c]);
+}

@@ -2,8 +2,12 @@
 //! them, brokers of its own.
 
 mod append;
+mod broker;
+mod children;
+mod failures;
 mod groups;
 mod open;
+mod outages;
 mod read;
 mod setup;
 mod transactions;
