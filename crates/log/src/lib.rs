@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 pub mod embedded;
+pub mod foreign;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;

@@ -32,6 +32,7 @@ mod client;
 mod clock;
 mod config;
 mod error;
+mod foreign;
 mod groups;
 mod read;
 mod start;
@@ -41,6 +42,7 @@ mod write;
 
 pub use config::{ClientCertificate, KafkaConfig, KafkaTopic, Mechanism, Protocol, Security, TopicKind};
 pub use error::KafkaStartError;
+pub use foreign::KafkaForeignTopics;
 
 /// A machine's clock that differs from the brokers' by more than this is worth a warning, in milliseconds.
 const CLOCK_OFFSET_MS_MAX: i64 = 1000;

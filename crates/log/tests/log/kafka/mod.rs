@@ -5,6 +5,7 @@ mod append;
 mod broker;
 mod children;
 mod failures;
+mod foreign;
 mod groups;
 mod open;
 mod outages;
