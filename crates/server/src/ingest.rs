@@ -1,7 +1,7 @@
 //! Ingest: validates reactions, batches them, and answers when the log has them.
 //!
-//! [`endpoint`] reads requests, [`batcher`] groups reactions of all connections into records, [`identity`] signs in
-//! guests, [`crate::rate`] limits what one address may send.
+//! [`endpoint`] reads requests, [`batcher`] groups reactions of all connections into records, [`spool`] takes them to
+//! Kafka, [`identity`] signs in guests, [`crate::rate`] limits what one address may send.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -23,17 +23,21 @@ pub mod batcher;
 pub mod endpoint;
 pub mod identity;
 mod recent;
+pub mod spool;
 
 use batcher::Batcher;
 use identity::GuestKeys;
+use spool::Spool;
 
 /// What ingest needs from the node.
 #[derive(Clone)]
 pub struct Components {
-    /// The log that reactions go to.
+    /// The log that counting reads.
     pub log: Arc<dyn Log>,
-    /// Name of its topic.
+    /// Name of its topic of reactions.
     pub topic: Arc<str>,
+    /// Where that log is Kafka: what reactions are written to first. It has as many partitions as the topic.
+    pub spool: Option<Arc<Spool>>,
     /// Known emotes.
     pub emotes: Arc<Emotes>,
     /// How full counting is.
@@ -44,9 +48,23 @@ pub struct Components {
     pub clock: Arc<dyn Clock>,
 }
 
+impl Components {
+    /// The partitions that batches are written to.
+    fn targets(&self) -> Vec<TopicPartition> {
+        match &self.spool {
+            Some(spool) => spool.partitions().collect(),
+            None => {
+                let partitions = self.log.partitions(&self.topic).unwrap_or(1);
+                (0..partitions).map(|number| TopicPartition::new(self.topic.clone(), number)).collect()
+            }
+        }
+    }
+}
+
 /// The running ingest role.
 pub struct Ingest {
     batcher: Batcher,
+    spool: Option<Arc<Spool>>,
     keys: Arc<ArcSwap<GuestKeys>>,
     addresses: AddressLimits,
     pressure: Arc<Pressure>,
@@ -56,17 +74,19 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Starts ingest: one flushing task a partition, in `tasks`.
+    /// Starts ingest: one flushing task a partition, in `tasks`, and with a spool one forwarding task.
     pub fn start(
         config: &IngestConfig,
         keys: Arc<ArcSwap<GuestKeys>>,
         components: &Components,
         tasks: &Tasks,
     ) -> Arc<Self> {
-        let partitions = components.log.partitions(&components.topic).unwrap_or(1);
-        let targets = (0..partitions).map(|p| TopicPartition::new(components.topic.clone(), p)).collect();
+        if let Some(spool) = &components.spool {
+            spool.start(&components.log, &components.topic, tasks);
+        }
         Arc::new(Self {
-            batcher: Batcher::start(config, targets, components, tasks),
+            batcher: Batcher::start(config, components, tasks),
+            spool: components.spool.clone(),
             keys,
             addresses: AddressLimits::new(config.address_reactions_per_s, config.address_burst),
             pressure: components.pressure.clone(),
@@ -81,9 +101,13 @@ impl Ingest {
         &self.emotes
     }
 
-    /// Refuses new reactions from now on and returns when those queued are durable or refused.
+    /// Refuses new reactions from now on and returns when those queued are durable or refused. With a spool, also waits
+    /// until Kafka has what is in it, for `spool.drain_timeout_ms` at most.
     pub async fn stop(&self) {
         self.batcher.stop().await;
+        if let Some(spool) = &self.spool {
+            spool.stop().await;
+        }
     }
 }
 
@@ -92,6 +116,9 @@ impl Intake for Ingest {
         let remembers_too_much = self.pressure.remembered_ids() >= self.remembered_ids_max;
         if remembers_too_much && reactions.iter().any(|reaction| reaction.id_from_client) {
             return Err(Refusal::TooManyIds);
+        }
+        if let Some(age) = self.spool.as_ref().and_then(|spool| spool.too_old()) {
+            return Err(Refusal::SpoolBehind(age));
         }
         self.batcher.submit(channel, reactions)
     }

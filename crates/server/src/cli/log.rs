@@ -173,11 +173,18 @@ fn describe_raw(value: &[u8], emotes: &Emotes) -> Result<Value, emostream_protoc
                             "received_at": time::format_ms(reaction.received_ms),
                             "tapped_at": time::format_ms(reaction.tapped_ms),
                             "media_time_ms": reaction.media_time_ms,
+                            "place": reaction.place,
                         })
                     })
                 })
                 .collect();
-            json!({"type": "reactions", "reactions": reactions?})
+            let spool = batch.placed.or(batch.spool.map(|position| position.spool));
+            json!({
+                "type": "reactions",
+                "spool": spool.map(|spool| uuid::Uuid::from_bytes(spool).simple().to_string()),
+                "place": batch.spool.map(|position| position.offset),
+                "reactions": reactions?,
+            })
         }
     })
 }

@@ -84,7 +84,8 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     let viewers = app.edge.as_ref().map_or(0, |edge| edge.hub.viewers());
     let version = env!("CARGO_PKG_VERSION");
     let kafka_connected = app.brokers.as_ref().map(|brokers| brokers.is_connected());
-    (code, Json(Health { status, kafka_connected, buffer_size: 0, viewers, version })).into_response()
+    let buffer_size = u64::try_from(app.metrics.spool_reactions.get()).unwrap_or(0);
+    (code, Json(Health { status, kafka_connected, buffer_size, viewers, version })).into_response()
 }
 
 /// `GET /metrics` in the OpenMetrics text format.

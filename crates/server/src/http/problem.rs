@@ -140,6 +140,7 @@ impl Problem {
         let kind = match refusal {
             Refusal::Overloaded => ErrorType::Overloaded,
             Refusal::LogFull(_) => ErrorType::LogFull,
+            Refusal::SpoolBehind(_) => ErrorType::SpoolBehind,
             Refusal::LogUnavailable(_) => ErrorType::LogUnavailable,
             Refusal::TooManyIds => ErrorType::TooManyIds,
             Refusal::RateLimited(_) => ErrorType::RateLimited,

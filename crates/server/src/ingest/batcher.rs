@@ -2,6 +2,8 @@
 //!
 //! While the log writes one round of records, the next reactions gather; so the busier it is, the larger the batches
 //! (group commit), and an idle log answers at once.
+//!
+//! The log is the one that counting reads, or in front of Kafka the spool's.
 
 use std::sync::{
     Arc, Mutex, MutexGuard,
@@ -21,7 +23,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Components, recent::RecentIds};
+use super::{
+    Components,
+    recent::RecentIds,
+    spool::{Positions, Spool},
+};
 use crate::{
     channels::Channel,
     config::IngestConfig,
@@ -54,6 +60,8 @@ struct Queue {
 struct Gathering {
     open: BatchBuilder,
     full: Vec<Bytes>,
+    /// For records of the spool.
+    positions: Option<Positions>,
     waiters: Vec<Waiter>,
     reactions: usize,
     round: u64,
@@ -108,20 +116,23 @@ impl Answer {
 
 impl Batcher {
     /// Starts one flushing task a partition.
-    pub fn start(
-        config: &IngestConfig,
-        targets: Vec<TopicPartition>,
-        components: &Components,
-        tasks: &Tasks,
-    ) -> Self {
+    pub fn start(config: &IngestConfig, components: &Components, tasks: &Tasks) -> Self {
         let stop = CancellationToken::new();
+        let targets = components.targets();
         let partitions = targets.len();
+        let spool = components.spool.as_ref();
         let queues: Vec<_> = targets
             .into_iter()
-            .map(|target| {
+            .enumerate()
+            .map(|(partition, target)| {
                 // Round 0 is durable from the start; the first that gathers is round 1.
-                let recent = RecentIds::new(partitions);
-                let gathering = Gathering { round: 1, idle: true, recent, ..Gathering::default() };
+                let gathering = Gathering {
+                    round: 1,
+                    idle: true,
+                    recent: RecentIds::new(partitions),
+                    positions: spool.map(|spool| spool.positions(partition)),
+                    ..Gathering::default()
+                };
                 Arc::new(Queue {
                     target,
                     gathering: Mutex::new(gathering),
@@ -133,7 +144,8 @@ impl Batcher {
         for queue in &queues {
             let flusher = Flusher {
                 queue: queue.clone(),
-                log: components.log.clone(),
+                log: spool.map_or(&components.log, |spool| spool.log()).clone(),
+                spool: spool.cloned(),
                 emotes: components.emotes.clone(),
                 metrics: components.metrics.clone(),
                 pressure: components.pressure.clone(),
@@ -255,8 +267,7 @@ impl Gathering {
     /// Adds reactions to the round that gathers.
     fn take_in(&mut self, channel: &Arc<Channel>, reactions: &[NewReaction<'_>], emotes: &Emotes) -> Taken {
         if !self.open.has_room(reactions.len()) || self.open.bytes() > RECORD_BYTES_FULL {
-            let record = self.open.finish(None, emotes);
-            self.full.push(record);
+            self.finish_open(emotes);
         }
         let mut taken = Taken::default();
         for reaction in reactions {
@@ -276,6 +287,13 @@ impl Gathering {
         }
         taken
     }
+
+    /// Closes the record that is open, as the last one of the round so far.
+    fn finish_open(&mut self, emotes: &Emotes) {
+        let position = self.positions.as_mut().map(Positions::next);
+        let record = self.open.finish(position, emotes);
+        self.full.push(record);
+    }
 }
 
 /// What one round takes to the log.
@@ -290,6 +308,8 @@ struct Round {
 struct Flusher {
     queue: Arc<Queue>,
     log: Arc<dyn Log>,
+    /// Where that log is a spool's.
+    spool: Option<Arc<Spool>>,
     emotes: Arc<Emotes>,
     metrics: Arc<Metrics>,
     pressure: Arc<Pressure>,
@@ -344,8 +364,7 @@ impl Flusher {
             return None;
         }
         if !gathering.open.is_empty() {
-            let record = gathering.open.finish(None, &self.emotes);
-            gathering.full.push(record);
+            gathering.finish_open(&self.emotes);
         }
         let number = gathering.round;
         gathering.round += 1;
@@ -359,7 +378,8 @@ impl Flusher {
 
     /// Answers a round. Fails only where the log takes nothing any more.
     async fn flush(&mut self, round: Round) -> Result<(), LogError> {
-        let appended = if round.records.is_empty() { Ok(()) } else { self.append(round.records).await };
+        let appended =
+            if round.records.is_empty() { Ok(()) } else { self.append(round.records, round.accepted).await };
         let result = appended.as_ref().map_err(refusal).copied();
         {
             let mut gathering = self.queue.lock();
@@ -382,22 +402,31 @@ impl Flusher {
         }
     }
 
-    async fn append(&self, records: Vec<Bytes>) -> Result<(), LogError> {
+    async fn append(&self, records: Vec<Bytes>, reactions: usize) -> Result<(), LogError> {
         let began = Instant::now();
         self.metrics.batches_appended.inc_by(records.len() as u64);
+        let bytes = records.iter().map(Bytes::len).sum();
+        let backlog = self.spool.as_ref().map(|spool| spool.backlog());
+        if let Some(backlog) = backlog {
+            backlog.add(reactions, bytes);
+        }
         let result = self.log.append(&self.queue.target, records).await;
         self.metrics.append_seconds.observe(began.elapsed().as_secs_f64());
-        match &result {
-            Ok(_) => self.pressure.set_log_full(false),
-            Err(error) => {
-                // Other failures say nothing about room.
-                if matches!(error, LogError::Full(_)) {
-                    self.pressure.set_log_full(true);
-                }
-                self.metrics.submissions_refused.get_or_create(&Labelled { kind: "append-failed" }).inc();
+        if result.is_err() {
+            if let Some(backlog) = backlog {
+                backlog.take(reactions, bytes);
             }
+            self.metrics.submissions_refused.get_or_create(&Labelled { kind: "append-failed" }).inc();
         }
+        self.tell_room(result.as_ref().err());
         result.map(|_| ())
+    }
+
+    /// Says whether the log that counting reads has room. Failures of other kinds say nothing about it.
+    fn tell_room(&self, error: Option<&LogError>) {
+        if self.spool.is_none() && error.is_none_or(|error| matches!(error, LogError::Full(_))) {
+            self.pressure.set_log_full(error.is_some());
+        }
     }
 }
 

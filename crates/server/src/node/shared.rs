@@ -175,6 +175,7 @@ impl Shared {
         let components = ingest::Components {
             log: self.log.clone(),
             topic: RAW_TOPIC.into(),
+            spool: None,
             emotes: self.emotes.clone(),
             pressure: self.pressure.clone(),
             metrics: self.metrics.clone(),

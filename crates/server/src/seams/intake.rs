@@ -55,6 +55,9 @@ pub enum Refusal {
     /// The log has no room.
     #[error("the log has no room: {0}")]
     LogFull(String),
+    /// What was acknowledged before waits too long for Kafka already.
+    #[error("reactions have been waiting for Kafka for {} s: new ones are refused until it takes them", .0.as_secs())]
+    SpoolBehind(Duration),
     /// The log failed or is closing.
     #[error("the log takes no reactions: {0}")]
     LogUnavailable(String),
@@ -75,6 +78,7 @@ impl Refusal {
         match self {
             Self::Overloaded => "overloaded",
             Self::LogFull(_) => "log-full",
+            Self::SpoolBehind(_) => "spool-behind",
             Self::LogUnavailable(_) => "log-unavailable",
             Self::TooManyIds => "too-many-ids",
             Self::RateLimited(_) => "rate-limited",
@@ -86,7 +90,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Duration {
         match self {
             Self::RateLimited(wait) => *wait,
-            Self::LogFull(_) | Self::LogUnavailable(_) => Duration::from_secs(5),
+            Self::LogFull(_) | Self::SpoolBehind(_) | Self::LogUnavailable(_) => Duration::from_secs(5),
             Self::Overloaded | Self::TooManyIds | Self::Stopping => Duration::from_secs(1),
         }
     }

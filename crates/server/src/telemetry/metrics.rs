@@ -34,6 +34,16 @@ pub struct Metrics {
     pub batches_appended: Counter,
     /// Seconds from handing a batch to the log until it is durable.
     pub append_seconds: Histogram,
+    /// Reactions acknowledged and not yet in Kafka.
+    pub spool_reactions: Gauge,
+    /// Bytes of their records.
+    pub spool_bytes: Gauge,
+    /// Age of the oldest of them, seconds.
+    pub spool_age_seconds: Gauge,
+    /// Records of the spool that Kafka has taken.
+    pub spool_records_forwarded: Counter,
+    /// Appends from the spool to Kafka that failed.
+    pub spool_forward_failures: Counter,
     /// Records counted.
     pub records_counted: Counter,
     /// Records whose content could not be decoded.
@@ -102,6 +112,11 @@ impl Default for Metrics {
             submissions_refused: Family::default(),
             batches_appended: Counter::default(),
             append_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+            spool_reactions: Gauge::default(),
+            spool_bytes: Gauge::default(),
+            spool_age_seconds: Gauge::default(),
+            spool_records_forwarded: Counter::default(),
+            spool_forward_failures: Counter::default(),
             records_counted: Counter::default(),
             records_set_aside: Counter::default(),
             reactions_counted: Counter::default(),
@@ -132,6 +147,7 @@ impl Default for Metrics {
             responses: Family::default(),
         };
         metrics.register_path();
+        metrics.register_spool();
         metrics.register_fleet();
         metrics.register_brokers();
         metrics.register_archive();
@@ -177,6 +193,19 @@ impl Metrics {
         r.register("remembered_ids", "Ids that counting remembers", self.remembered_ids.clone());
         r.register("count_lag_records", "Records not counted yet", self.count_lag_records.clone());
         r.register("snapshots_written", "Snapshots of counting written", self.snapshots_written.clone());
+    }
+
+    fn register_spool(&mut self) {
+        let r = &mut self.registry;
+        let help = "Reactions acknowledged and not yet in Kafka";
+        r.register("spool_reactions", help, self.spool_reactions.clone());
+        r.register("spool_bytes", "Bytes that wait in the spool for Kafka", self.spool_bytes.clone());
+        let help = "Age of the oldest record that waits in the spool, in seconds";
+        r.register("spool_age_seconds", help, self.spool_age_seconds.clone());
+        let help = "Records of the spool that Kafka has taken";
+        r.register("spool_records_forwarded", help, self.spool_records_forwarded.clone());
+        let help = "Appends from the spool to Kafka that failed and are tried again";
+        r.register("spool_forward_failures", help, self.spool_forward_failures.clone());
     }
 
     fn register_fleet(&mut self) {

@@ -86,6 +86,8 @@ error_types! {
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", "The node is overloaded";
     /// The log has no room.
     LogFull = SERVICE_UNAVAILABLE, "log-full", "The log has no room";
+    /// Reactions wait for Kafka too long.
+    SpoolBehind = SERVICE_UNAVAILABLE, "spool-behind", "Reactions wait for Kafka too long already";
     /// The log does not work.
     LogUnavailable = SERVICE_UNAVAILABLE, "log-unavailable", "The log takes no reactions";
     /// Too many ids are remembered.

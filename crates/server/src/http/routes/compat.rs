@@ -29,6 +29,7 @@ const TAP_ERRORS: &[ErrorType] = &[
     ErrorType::RateLimited,
     ErrorType::Overloaded,
     ErrorType::LogFull,
+    ErrorType::SpoolBehind,
     ErrorType::LogUnavailable,
     ErrorType::Stopping,
     ErrorType::RoleNotHere,

@@ -38,6 +38,7 @@ const SUBMIT_ERRORS: &[ErrorType] = &[
     ErrorType::RateLimited,
     ErrorType::Overloaded,
     ErrorType::LogFull,
+    ErrorType::SpoolBehind,
     ErrorType::LogUnavailable,
     ErrorType::TooManyIds,
     ErrorType::Stopping,
