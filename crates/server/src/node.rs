@@ -142,7 +142,9 @@ impl Node {
         self.app.set_phase(Phase::Stopping);
         self.server.stop_accepting();
         if let Some(ingest) = &self.ingest {
-            step("flush of ingest", ingest.stop()).await;
+            // Besides its flush, it waits for Kafka.
+            let patience = STEP_PATIENCE + Duration::from_millis(self.app.config.spool.drain_timeout_ms);
+            step_within("flush of ingest", patience, ingest.stop()).await;
         }
         if let Some(aggregate) = &self.aggregate
             && !self.tasks.has_failed()
@@ -172,7 +174,11 @@ impl Node {
 }
 
 async fn step(name: &str, work: impl Future<Output = ()>) {
-    if tokio::time::timeout(STEP_PATIENCE, work).await.is_err() {
+    step_within(name, STEP_PATIENCE, work).await;
+}
+
+async fn step_within(name: &str, patience: Duration, work: impl Future<Output = ()>) {
+    if tokio::time::timeout(patience, work).await.is_err() {
         tracing::error!(step = name, "step of the stop did not end in time");
     }
 }

@@ -25,7 +25,12 @@ use crate::{
     durable,
     edge::{self, Edge},
     http::app::Parts,
-    ingest::{self, Ingest, endpoint::Endpoint, identity::GuestKeys},
+    ingest::{
+        self, Ingest,
+        endpoint::Endpoint,
+        identity::GuestKeys,
+        spool::{self, Spool},
+    },
     intake::Intake,
     output::Output,
     pressure::Pressure,
@@ -170,12 +175,22 @@ impl Shared {
         }
     }
 
+    /// What stands between acknowledgements and Kafka.
+    fn open_spool(&self) -> anyhow::Result<Option<Arc<Spool>>> {
+        if !self.is_fleet() {
+            return Ok(None);
+        }
+        let partitions = self.log.partitions(RAW_TOPIC).context("the log has no topic for reactions")?;
+        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+        Ok(Some(spool::open(&self.config, partitions, clock, metrics)?))
+    }
+
     pub(super) fn start_ingest(&self) -> anyhow::Result<Arc<Ingest>> {
         let keys = self.guest_keys.clone();
         let components = ingest::Components {
             log: self.log.clone(),
             topic: RAW_TOPIC.into(),
-            spool: None,
+            spool: self.open_spool()?,
             emotes: self.emotes.clone(),
             pressure: self.pressure.clone(),
             metrics: self.metrics.clone(),
