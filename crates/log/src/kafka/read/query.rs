@@ -3,14 +3,14 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use rdkafka::{
     Offset as Place, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::{KafkaError, KafkaResult},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     metadata::Metadata,
 };
 
@@ -29,6 +29,9 @@ const GROUPS_MAX: usize = 16;
 
 /// Name of the group of clients that belong to none: never joined, never committed to, but a client must have one.
 const READERS: &str = "emostream-readers";
+
+/// How long a question waits before it is asked again, where its partition or group has no leader just now.
+const LEADERLESS_WAIT: Duration = Duration::from_millis(50);
 
 /// Asks questions.
 pub(in crate::kafka) struct Query {
@@ -86,7 +89,7 @@ impl Query {
 
     pub(super) fn bounds(&self, of: &TopicPartition) -> Result<Bounds, LogError> {
         let topic = self.config.remote(&of.topic);
-        let asked = self.consumer.fetch_watermarks(&topic, partition_number(of), self.config.request_timeout);
+        let asked = self.ask(|timeout| self.consumer.fetch_watermarks(&topic, partition_number(of), timeout));
         let (start, end) =
             asked.map_err(|error| unavailable(format_args!("ask for the bounds of {of}"), &error))?;
         let offset = |raw| u64::try_from(raw).unwrap_or(0);
@@ -101,12 +104,14 @@ impl Query {
         times
             .add_partition_offset(&topic, partition_number(of), Place::Offset(append_time_ms.max(0)))
             .map_err(|error| unavailable(action(), &error))?;
-        let found = self.consumer.offsets_for_times(times, self.config.request_timeout);
+        let found = self.ask(|timeout| {
+            let found = self.consumer.offsets_for_times(times.clone(), timeout)?;
+            first_error(&found).map_or(Ok(found), Err)
+        });
         let found = found.map_err(|error| unavailable(action(), &error))?;
         let Some(found) = found.find_partition(&topic, partition_number(of)) else {
             return Err(LogError::Unavailable(format!("{}: no answer", action())));
         };
-        found.error().map_err(|error| unavailable(action(), &error))?;
         match found.offset() {
             Place::Offset(offset) => Ok(u64::try_from(offset).unwrap_or(0)),
             _ => Ok(self.bounds(of)?.end),
@@ -124,7 +129,6 @@ impl Query {
         let Some(found) = asked.find_partition(&topic, partition_number(of)) else {
             return Err(LogError::Unavailable(format!("{}: no answer", action())));
         };
-        found.error().map_err(|error| unavailable(action(), &error))?;
         let Place::Offset(offset) = found.offset() else { return Ok(None) };
         let metadata = decode_metadata(found.metadata())
             .ok_or_else(|| LogError::Format(format!("metadata of group {group} in {of} is not ours")))?;
@@ -140,7 +144,25 @@ impl Query {
         let consumer = self.of_group(group)?;
         let mut asked = TopicPartitionList::with_capacity(1);
         asked.add_partition(&self.config.remote(&of.topic), partition_number(of));
-        consumer.committed_offsets(asked, self.config.request_timeout)
+        self.ask(|timeout| {
+            let found = consumer.committed_offsets(asked.clone(), timeout)?;
+            first_error(&found).map_or(Ok(found), Err)
+        })
+    }
+
+    /// Asks, and where there is no leader to answer asks again until the time for questions is over: a topic that was
+    /// made just now, or whose broker has died, has one soon.
+    fn ask<T>(&self, question: impl Fn(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
+        let deadline = Instant::now() + self.config.request_timeout;
+        loop {
+            let answer = question(deadline.saturating_duration_since(Instant::now()));
+            match answer {
+                Err(error) if is_leaderless(&error) && Instant::now() + LEADERLESS_WAIT < deadline => {
+                    std::thread::sleep(LEADERLESS_WAIT);
+                }
+                answer => return answer,
+            }
+        }
     }
 
     fn of_group(&self, group: &str) -> KafkaResult<Arc<BaseConsumer<Context>>> {
@@ -156,6 +178,28 @@ impl Query {
         groups.insert(group.to_owned(), Arc::clone(&consumer));
         Ok(consumer)
     }
+}
+
+/// What the answer says of a partition instead of answering.
+fn first_error(answer: &TopicPartitionList) -> Option<KafkaError> {
+    answer.elements().iter().find_map(|element| element.error().err())
+}
+
+/// Whether whoever was asked does not lead the partition or the group: another does, or will.
+fn is_leaderless(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::FencedLeaderEpoch
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+        )
+    )
 }
 
 /// Begins metadata that is not text and was written in hexadecimal digits: Kafka stores text.
