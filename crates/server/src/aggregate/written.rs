@@ -1,5 +1,7 @@
 //! Which rows the output holds already: a replay finds them again, and they are not written again.
 
+use std::ops::Range;
+
 use emostream_log::{Log, Offset, TopicPartition};
 use emostream_protocol::{ChannelName, Emotes, row::Row};
 use foldhash::fast::FixedState;
@@ -15,17 +17,27 @@ const READ_BYTES: usize = 1 << 20;
 pub(super) struct Written(HashMap<ChannelName, u64, FixedState>);
 
 impl Written {
-    /// Reads the output from an offset on.
+    /// Reads the output from an offset to its end now.
     pub(super) fn read(
         log: &dyn Log,
         output: &TopicPartition,
         from: Offset,
         emotes: &Emotes,
     ) -> anyhow::Result<Self> {
-        let mut written = Self::default();
         let bounds = log.bounds(output)?;
-        let mut at = from.max(bounds.start);
-        while at < bounds.end {
+        Self::read_range(log, output, from.max(bounds.start)..bounds.end, emotes)
+    }
+
+    /// Reads a range of the output.
+    pub(super) fn read_range(
+        log: &dyn Log,
+        output: &TopicPartition,
+        range: Range<Offset>,
+        emotes: &Emotes,
+    ) -> anyhow::Result<Self> {
+        let mut written = Self::default();
+        let mut at = range.start;
+        while at < range.end {
             let batch = log.read(output, at, READ_BYTES)?;
             at = batch.next;
             for record in &batch.records {
@@ -48,6 +60,20 @@ impl Written {
     /// Whether the output holds a row that counting found.
     pub(super) fn holds(&self, row: &Row) -> bool {
         self.0.get(row.channel()).is_some_and(|newest| row.seq() <= *newest)
+    }
+
+    /// As [`holds`](Self::holds), where rows are found in their order: forgets a channel whose newest row was found.
+    pub(super) fn holds_in_order(&mut self, row: &Row) -> bool {
+        let Some(newest) = self.0.get(row.channel()).copied() else { return false };
+        if row.seq() >= newest {
+            self.0.remove(row.channel());
+        }
+        row.seq() <= newest
+    }
+
+    /// Whether nothing is left to be found again.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -68,6 +68,8 @@ pub struct Metrics {
     pub rebalances: Family<Labelled, Counter>,
     /// Parts of steps appended by count for merge.
     pub steps_appended: Counter,
+    /// Records of partials that are not merged yet.
+    pub merge_lag_records: Gauge,
     /// Parts of steps that merge left out, by reason.
     pub steps_left_out: Family<Labelled, Counter>,
     /// Output partitions that another node has taken over while this one wrote.
@@ -129,6 +131,7 @@ impl Default for Metrics {
             partitions_owned: Family::default(),
             rebalances: Family::default(),
             steps_appended: Counter::default(),
+            merge_lag_records: Gauge::default(),
             steps_left_out: Family::default(),
             writers_fenced: Counter::default(),
             kafka_connected: Gauge::default(),
@@ -218,6 +221,7 @@ impl Metrics {
         r.register("rebalances", help, self.rebalances.clone());
         let help = "Parts of steps that count has appended for merge";
         r.register("steps_appended", help, self.steps_appended.clone());
+        r.register("merge_lag_records", "Records of partials not merged yet", self.merge_lag_records.clone());
         let help = "Parts of steps that merge has left out, by reason";
         r.register("steps_left_out", help, self.steps_left_out.clone());
         let help = "Output partitions that another node has taken over while this one wrote";

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, future::poll_fn, task::Context, time::Duration};
 
+use emostream_log::TopicPartition;
+use emostream_moments::step::part::PART_BYTES_DEFAULT;
 use futures_util::future::{FutureExt, select_all};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +12,7 @@ use super::{
     COUNT_GROUP, Components, Turn,
     assigned::{Assigned, changed, in_passing, woken},
     pulses::Pulses,
-    raw::{Findings, RawPartition},
+    raw::{Cut, Findings, RawPartition},
     setback::{RETRY_MS, Remedy},
     steps::Outbox,
 };
@@ -24,7 +26,7 @@ const IDLE_WAIT_MS: i64 = 1_000;
 
 pub(super) struct Count {
     components: Components,
-    output_partitions: u32,
+    cut: Cut,
     assigned: Assigned,
     partitions: BTreeMap<u32, Slot>,
     findings: Findings,
@@ -63,7 +65,7 @@ impl Count {
         let pulses = components.partitions(&topics.pulses)?;
         let assigned = Assigned::join(&**log, COUNT_GROUP, &topics.raw, member)?;
         Ok(Self {
-            output_partitions,
+            cut: Cut { output_partitions, part_bytes: PART_BYTES_DEFAULT },
             assigned,
             partitions: BTreeMap::new(),
             findings: Findings {
@@ -75,6 +77,13 @@ impl Count {
             components: components.clone(),
             is_stopping: false,
         })
+    }
+
+    /// Cuts the steps of partitions that are assigned from now on at another size.
+    #[cfg(test)]
+    pub(super) fn cut_at(mut self, part_bytes: usize) -> Self {
+        self.cut.part_bytes = part_bytes;
+        self
     }
 
     /// Counts until the graceful stop is done.
@@ -155,12 +164,12 @@ impl Count {
             if self.is_stopping || now_ms < *not_before_ms {
                 continue;
             }
-            match RawPartition::restore(&self.components, *number, self.output_partitions) {
+            match RawPartition::restore(&self.components, *number, self.cut) {
                 Ok(partition) => {
                     *slot = Slot::Counting { partition: Box::new(partition), not_before_ms: now_ms }
                 }
                 Err(setback) => {
-                    let of = emostream_log::TopicPartition::new(self.components.topics.raw.clone(), *number);
+                    let of = TopicPartition::new(self.components.topics.raw.clone(), *number);
                     setback.remedy(&of)?;
                     *not_before_ms = now_ms + RETRY_MS;
                 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::poll_fn, task::Context, time::Duration};
 
-use emostream_log::TopicPartition;
+use emostream_log::{LogError, TopicPartition};
 use futures_util::future::{FutureExt, select_all};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +94,8 @@ impl Merging {
         self.dead_letters.send(now_ms);
         // Answers that were there at once.
         is_busy |= self.settle(&mut in_passing(), now_ms)?;
+        let lag: u64 = self.partitions.values().filter_map(Slot::merging).map(OutputPartition::lag).sum();
+        self.components.metrics.merge_lag_records.set(lag as i64);
         let mut merging = self.partitions.values().filter_map(Slot::merging);
         Ok(match is_busy {
             true => Turn::Busy,
@@ -156,8 +158,10 @@ impl Merging {
             match settle() {
                 Ok(busy) => is_busy |= busy,
                 Err(setback) => {
+                    let is_fenced = matches!(setback, Setback::Lost(LogError::Fenced(_)));
+                    components.metrics.writers_fenced.inc_by(is_fenced.into());
                     let remedy = setback.remedy(partition.partition())?;
-                    give_way(components, dead_letters, *number, slot, remedy, now_ms);
+                    give_way(dead_letters, *number, slot, remedy, now_ms);
                 }
             }
         }
@@ -181,7 +185,7 @@ impl Merging {
                 }
                 Err(setback) => {
                     let remedy = setback.remedy(partition.partition())?;
-                    give_way(components, dead_letters, *number, slot, remedy, now_ms);
+                    give_way(dead_letters, *number, slot, remedy, now_ms);
                 }
             }
         }
@@ -218,14 +222,7 @@ impl Merging {
 }
 
 /// Does what a setback of a partition asks for.
-fn give_way(
-    components: &Components,
-    dead_letters: &mut Outbox,
-    number: u32,
-    slot: &mut Slot,
-    remedy: Remedy,
-    now_ms: i64,
-) {
+fn give_way(dead_letters: &mut Outbox, number: u32, slot: &mut Slot, remedy: Remedy, now_ms: i64) {
     match remedy {
         Remedy::Pause => {
             if let Slot::Merging { not_before_ms, .. } = slot {
@@ -234,10 +231,7 @@ fn give_way(
             return;
         }
         Remedy::Restart => *slot = Slot::Waiting { not_before_ms: now_ms },
-        Remedy::GiveUp => {
-            components.metrics.writers_fenced.inc();
-            *slot = Slot::Waiting { not_before_ms: now_ms + TAKE_BACK_MS };
-        }
+        Remedy::GiveUp => *slot = Slot::Waiting { not_before_ms: now_ms + TAKE_BACK_MS },
     }
     dead_letters.forget(number);
 }

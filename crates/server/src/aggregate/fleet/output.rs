@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::anyhow;
 use bytes::Bytes;
-use emostream_log::{AppendFuture, FencedWriter, Offset, Record, TopicPartition};
+use emostream_log::{AppendFuture, FencedWriter, LogError, Offset, Record, TopicPartition};
 use emostream_moments::{StepMerge, StepPart, step::Taken};
 use emostream_protocol::{DecodeError, row::Row};
 use tokio::sync::watch;
@@ -46,10 +46,17 @@ pub(super) struct OutputPartition {
     /// The next step to read.
     next: Offset,
     end: watch::Receiver<Offset>,
+    /// What the output held at the take-over beyond the state, as far as it has not been found again.
     written: Written,
+    /// End of the output at the take-over.
+    taken_over_at: Offset,
+    /// Rows that the state does not have yet are at or beyond this in the output, whoever writes them.
+    floor: Offset,
     rows: Rows,
     keeper: Keeper,
     merged_since_snapshot: bool,
+    /// Whether steps are left out until one before them comes again; reported once.
+    is_missing_step: bool,
     /// End of the steps when the graceful stop began.
     stop_at: Option<Offset>,
 }
@@ -97,7 +104,9 @@ impl OutputPartition {
             }
         };
         keeper.follow(vec![(partials.clone(), next), (output.clone(), output_end)]);
-        let written = Written::read(log, &output, output_end, &components.emotes)?;
+        let bounds = log.bounds(&output)?;
+        let range = output_end.max(bounds.start)..bounds.end;
+        let written = Written::read_range(log, &output, range, &components.emotes)?;
         let end = log.follow(&partials)?;
         tracing::info!(%partials, from = next, "merging");
         let rows =
@@ -110,9 +119,12 @@ impl OutputPartition {
             next,
             end,
             written,
+            taken_over_at: bounds.end,
+            floor: output_end,
             rows,
             keeper,
             merged_since_snapshot: false,
+            is_missing_step: false,
             stop_at: None,
         })
     }
@@ -164,12 +176,16 @@ impl OutputPartition {
         let mut rows = Vec::new();
         let kind = match self.merge.apply(part, &mut rows) {
             Taken::Applied => {
+                self.is_missing_step = false;
                 rows.iter().for_each(|row| self.hand_over(components, row));
                 return Ok(());
             }
             Taken::Repeat => "repeat",
             Taken::Early => {
-                tracing::warn!(partition = %self.partials, offset = record.offset, ?place, "step left out: one before it is missing");
+                if !self.is_missing_step {
+                    self.is_missing_step = true;
+                    tracing::warn!(partition = %self.partials, offset = record.offset, ?place, "step left out: one before it is missing");
+                }
                 "early"
             }
         };
@@ -180,8 +196,12 @@ impl OutputPartition {
     /// Hands a row to the output, unless it was written before a restart.
     fn hand_over(&mut self, components: &Components, row: &Row) {
         written::note(row, &components.metrics);
-        if !self.written.holds(row) {
+        if self.written.is_empty() {
             self.rows.push(row.encode(&components.emotes));
+        } else if !self.written.holds_in_order(row) {
+            self.rows.push(row.encode(&components.emotes));
+        } else if self.written.is_empty() {
+            self.floor = self.floor.max(self.taken_over_at);
         }
     }
 
@@ -206,14 +226,13 @@ impl OutputPartition {
             return Ok(());
         }
         let log = &*components.log;
-        let output_end = log.bounds(&self.output)?.end;
         let snapshot = Snapshot {
             generation: log.generation().id,
             next: self.next,
-            floor: output_end,
+            floor: self.floor,
             state: self.merge.snapshot().into(),
         };
-        let needs: Needs = vec![(self.partials.clone(), self.next), (self.output.clone(), output_end)];
+        let needs: Needs = vec![(self.partials.clone(), self.next), (self.output.clone(), self.floor)];
         self.keeper.store(log, &snapshot, needs, now_ms);
         self.merged_since_snapshot = false;
         Ok(())
@@ -235,7 +254,13 @@ impl OutputPartition {
         let with = (&*components.log, assigned, &*components.metrics);
         let outcome = self.keeper.settle(context, with, now_ms)?;
         self.merged_since_snapshot |= outcome == Some(Outcome::Failed);
-        Ok(self.rows.settle(context, &self.output, now_ms)? || outcome.is_some())
+        let appended = self.rows.settle(context, &self.output, now_ms)?;
+        if let Some(Some(first_offset)) = appended
+            && self.written.is_empty()
+        {
+            self.floor = self.floor.max(first_offset);
+        }
+        Ok(appended.is_some() || outcome.is_some())
     }
 
     /// When something is due.
@@ -325,26 +350,31 @@ impl Rows {
         self.under_way = Some((rows, append));
     }
 
-    /// Takes the answer to the append under way; whether there was one. What failed is appended again, and may then be in
-    /// the output twice: of repeated rows the first counts.
+    /// Takes the answer to the append under way, if there is one: the place of its first row, or nothing if it failed. Then
+    /// it is made again, and its rows may be in the output twice: of repeated rows the first counts.
     fn settle(
         &mut self,
         context: &mut Context<'_>,
         to: &TopicPartition,
         now_ms: i64,
-    ) -> Result<bool, Setback> {
-        let Some((_, append)) = &mut self.under_way else { return Ok(false) };
-        let Poll::Ready(answer) = append.as_mut().poll(context) else { return Ok(false) };
-        let Some((rows, _)) = self.under_way.take() else { return Ok(false) };
+    ) -> Result<Option<Option<Offset>>, Setback> {
+        let Some((_, append)) = &mut self.under_way else { return Ok(None) };
+        let Poll::Ready(answer) = append.as_mut().poll(context) else { return Ok(None) };
+        let Some((rows, _)) = self.under_way.take() else { return Ok(None) };
         match answer {
-            Ok(_) => self.bytes -= rows.iter().map(Bytes::len).sum::<usize>(),
+            Ok(appended) => {
+                self.bytes -= rows.iter().map(Bytes::len).sum::<usize>();
+                return Ok(Some(Some(appended.first_offset)));
+            }
             Err(error) if error.is_transient() => {
                 tracing::warn!(%to, %error, "rows not written; trying again");
                 rows.into_iter().rev().for_each(|row| self.waiting.push_front(row));
                 self.not_before_ms = now_ms + RETRY_MS;
             }
+            // Another one can be had, which also settles what became of these rows.
+            Err(error @ LogError::Failed(_)) => return Err(Setback::Lost(error)),
             Err(error) => return Err(error.into()),
         }
-        Ok(true)
+        Ok(Some(None))
     }
 }

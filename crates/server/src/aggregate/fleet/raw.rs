@@ -49,6 +49,13 @@ pub(super) struct RawPartition {
     stop_at: Option<Offset>,
 }
 
+/// How steps are cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    pub(super) output_partitions: u32,
+    pub(super) part_bytes: usize,
+}
+
 struct Waiting {
     snapshot: Snapshot,
     needs: Needs,
@@ -70,7 +77,7 @@ impl RawPartition {
     pub(super) fn restore(
         components: &Components,
         number: u32,
-        output_partitions: u32,
+        Cut { output_partitions, part_bytes }: Cut,
     ) -> Result<Self, Setback> {
         let partition = TopicPartition::new(components.topics.raw.clone(), number);
         let now_ms = components.clock.now_ms();
@@ -112,6 +119,7 @@ impl RawPartition {
                 )));
             }
         };
+        let counter = counter.with_part_bytes(part_bytes);
         keeper.follow(vec![(partition.clone(), floor)]);
         let end = components.log.follow(&partition)?;
         tracing::info!(%partition, from = count_from, replayed_from = floor, "counting");
@@ -149,6 +157,7 @@ impl RawPartition {
                 self.note_ids(components, record)?;
             } else {
                 self.count(components, record, now_ms, to)?;
+                components.metrics.records_counted.inc();
                 self.counted_since_snapshot = true;
             }
             self.last_append_ms = self.last_append_ms.max(record.append_time_ms);

@@ -12,7 +12,7 @@ pub(super) enum Setback {
     Later(LogError),
     /// Records that it needs are no longer there: a newer snapshot stands for them.
     Restart(LogError),
-    /// Another node has taken it over.
+    /// Its writer is of no use any more, mostly because another node has taken the partition over.
     Lost(LogError),
     /// It never will, and nobody may take its silence for nothing to do: the node ends.
     Fatal(anyhow::Error),
@@ -59,7 +59,7 @@ impl Setback {
                 Ok(Remedy::Restart)
             }
             Self::Lost(error) => {
-                tracing::warn!(%of, %error, "another node has taken the partition over");
+                tracing::warn!(%of, %error, "given up: another node writes it, or none can");
                 Ok(Remedy::GiveUp)
             }
             Self::Fatal(error) => Err(error.context(format!("{of}"))),

@@ -27,8 +27,7 @@ pub(super) struct Snapshot {
     pub(super) generation: [u8; 16],
     /// The next record to take.
     pub(super) next: Offset,
-    /// Count: the first raw record whose ids are still remembered. Merge: end of the output when all rows of this state
-    /// were in it.
+    /// Count: the first raw record whose ids are still remembered. Merge: no row beyond this state is below it in the output.
     pub(super) floor: Offset,
     /// The state's own encoding.
     pub(super) state: Bytes,

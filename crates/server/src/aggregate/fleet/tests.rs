@@ -3,7 +3,12 @@
 
 mod audience;
 mod broker;
+mod limits;
 mod model;
+mod pulses;
+mod silence;
+mod takeover;
+mod threads;
 mod world;
 
 /// SplitMix64: small, seeded, the same everywhere.

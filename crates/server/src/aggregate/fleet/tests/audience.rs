@@ -76,8 +76,8 @@ impl Audience {
         self.broker.append(&TopicPartition::new(self.raw_topic.clone(), partition), vec![record]).unwrap();
     }
 
-    /// A batch of what comes within a flush, over the partitions of its ids.
-    fn tap(&mut self, dice: &mut Dice, now_ms: i64) {
+    /// Taps of one flush, over the partitions of their ids.
+    pub(super) fn tap(&mut self, dice: &mut Dice, now_ms: i64) {
         let mut batches: BTreeMap<u32, BatchBuilder> = BTreeMap::new();
         for _ in 0..=dice.below(12) {
             let recent = self.given.iter().rposition(|(at, _)| now_ms - at > AGAIN_MS).map_or(0, |at| at + 1);

@@ -52,8 +52,22 @@ impl Broker {
         Arc::new(Self { log, ends, floors: Mutex::default(), compacted: compacted.into() })
     }
 
+    pub(super) fn bounds_of(&self, of: &TopicPartition) -> Bounds {
+        self.bounds(of).unwrap()
+    }
+
+    /// Everything of a partition below an offset is gone.
+    pub(super) fn trim(&self, of: &TopicPartition, offset: Offset) {
+        self.floors.lock().unwrap().insert(of.clone(), offset);
+    }
+
     pub(super) fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> Result<Appended, LogError> {
         self.effect(to, &Payload::Plain(values), None)
+    }
+
+    pub(super) fn append_keyed(&self, topic: &str, key: &str, value: Vec<u8>) {
+        let value = KeyedValue { key: key.to_owned().into(), value: value.into() };
+        self.effect(&TopicPartition::new(topic, 0), &Payload::Keyed(vec![value]), None).unwrap();
     }
 
     /// All records that a partition ever had, whatever readers still see.
@@ -151,7 +165,10 @@ pub(super) struct NodeLog {
     network: Arc<Network>,
     /// Whether the node is gone without having left anything.
     crashed: Arc<AtomicBool>,
+    /// Largest snapshot that is taken.
     pub(super) state_bytes_max: AtomicUsize,
+    /// So many of the next calls that wait for an answer get none.
+    pub(super) unanswered: AtomicUsize,
 }
 
 /// What of a node outlives it for a while.
@@ -179,22 +196,22 @@ impl NodeLog {
             network: Arc::default(),
             crashed: Arc::default(),
             state_bytes_max: AtomicUsize::new(usize::MAX),
+            unanswered: AtomicUsize::new(0),
         })
+    }
+
+    /// Fails if this call is to get no answer.
+    fn ask(&self) -> Result<(), LogError> {
+        let left = self.unanswered.load(Ordering::SeqCst);
+        if left == 0 {
+            return Ok(());
+        }
+        self.unanswered.store(left - 1, Ordering::SeqCst);
+        Err(LogError::Unavailable("no broker answers".into()))
     }
 
     fn packets(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, VecDeque<Packet>>> {
         self.network.packets.lock().unwrap()
-    }
-
-    fn submit(
-        &self,
-        to: &TopicPartition,
-        payload: Payload,
-        fence: Option<Arc<dyn FencedWriter>>,
-    ) -> AppendFuture {
-        let (answer, answered) = oneshot::channel();
-        self.packets().entry(to.clone()).or_default().push_back(Packet { payload, fence, answer });
-        Box::pin(async { answered.await.unwrap_or(Err(LogError::Closed)) })
     }
 
     /// Partitions to which something is on its way.
@@ -280,7 +297,7 @@ impl Log for NodeLog {
     }
 
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
-        self.submit(to, Payload::Plain(values), None)
+        submit(&self.network, to, Payload::Plain(values), None)
     }
 
     fn append_keyed(&self, to: &TopicPartition, values: Vec<KeyedValue>) -> AppendFuture {
@@ -289,7 +306,7 @@ impl Log for NodeLog {
         if bytes > limit {
             return Box::pin(async move { Err(LogError::TooLarge { bytes, limit }) });
         }
-        self.submit(to, payload, None)
+        submit(&self.network, to, payload, None)
     }
 
     fn publish(&self, to: &TopicPartition, values: Vec<Bytes>) -> Result<(), LogError> {
@@ -297,6 +314,7 @@ impl Log for NodeLog {
     }
 
     fn read(&self, from: &TopicPartition, offset: Offset, bytes_max: usize) -> Result<ReadBatch, LogError> {
+        self.ask()?;
         self.broker.read(from, offset, bytes_max.min(2_000))
     }
 
@@ -305,14 +323,17 @@ impl Log for NodeLog {
     }
 
     fn bounds(&self, of: &TopicPartition) -> Result<Bounds, LogError> {
+        self.ask()?;
         self.broker.bounds(of)
     }
 
     fn offset_at(&self, of: &TopicPartition, append_time_ms: i64) -> Result<Offset, LogError> {
+        self.ask()?;
         Ok(STRIDE * self.broker.log.offset_at(of, append_time_ms)?)
     }
 
     fn fenced_writer(&self, owner: &str) -> Result<Box<dyn FencedWriter>, LogError> {
+        self.ask()?;
         let writer: Arc<dyn FencedWriter> = Arc::from(self.broker.log.fenced_writer(owner)?);
         Ok(Box::new(NodeWriter { network: self.network.clone(), writer }))
     }
@@ -332,6 +353,7 @@ impl Log for NodeLog {
     }
 
     fn committed(&self, group: &str, of: &TopicPartition) -> Result<Option<Committed>, LogError> {
+        self.ask()?;
         self.broker.log.committed(group, of)
     }
 
@@ -354,11 +376,20 @@ struct NodeWriter {
 
 impl FencedWriter for NodeWriter {
     fn append(&self, to: &TopicPartition, values: Vec<Bytes>) -> AppendFuture {
-        let (answer, answered) = oneshot::channel();
-        let packet = Packet { payload: Payload::Plain(values), fence: Some(self.writer.clone()), answer };
-        self.network.packets.lock().unwrap().entry(to.clone()).or_default().push_back(packet);
-        Box::pin(async { answered.await.unwrap_or(Err(LogError::Closed)) })
+        submit(&self.network, to, Payload::Plain(values), Some(self.writer.clone()))
     }
+}
+
+fn submit(
+    network: &Network,
+    to: &TopicPartition,
+    payload: Payload,
+    fence: Option<Arc<dyn FencedWriter>>,
+) -> AppendFuture {
+    let (answer, answered) = oneshot::channel();
+    let packet = Packet { payload, fence, answer };
+    network.packets.lock().unwrap().entry(to.clone()).or_default().push_back(packet);
+    Box::pin(async { answered.await.unwrap_or(Err(LogError::Closed)) })
 }
 
 struct Joined {

@@ -1,12 +1,18 @@
 //! Random fleets from a seed. `EMOSTREAM_SEEDS=n` sets how many seeds, `EMOSTREAM_SEED=n` runs one again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use emostream_log::TopicPartition;
 
 use super::{
     Dice,
     broker::{NodeLog, any_fate},
     world::{Node, World},
 };
+use crate::telemetry::Labelled;
 
 /// Things that happen in a run.
 const STEPS: usize = 1_500;
@@ -46,7 +52,8 @@ impl Run {
             20..=34 => self.let_time_pass(),
             35..=69 => self.turn(),
             70..=91 => self.deliver(),
-            92..=94 => self.hear(),
+            92..=93 => self.hear(),
+            94 => self.break_connection(),
             95 => self.join(),
             96 => self.stop_gracefully(),
             97 => self.crash(),
@@ -104,8 +111,16 @@ impl Run {
         self.nodes.iter().for_each(|node| node.log.hear());
     }
 
+    fn break_connection(&mut self) {
+        let unanswered = self.dice.below(4);
+        if let Some(node) = self.any_node() {
+            node.log.unanswered.store(unanswered, Ordering::SeqCst);
+        }
+    }
+
     fn join(&mut self) {
         if self.nodes.len() < NODES_MAX {
+            self.world.part_bytes = [1, 200, 1 << 19][self.dice.below(3)];
             let node = self.world.join();
             self.nodes.push(node);
         }
@@ -166,6 +181,7 @@ impl Run {
             let node = self.world.join();
             self.nodes.push(node);
         }
+        self.nodes.iter().for_each(|node| node.log.unanswered.store(0, Ordering::SeqCst));
         self.world.pass(&mut self.nodes, 9_000);
         let nodes = std::mem::take(&mut self.nodes);
         nodes.iter().for_each(|node| self.absorb(node));
@@ -174,7 +190,6 @@ impl Run {
 
     /// Takes what a node's metrics say.
     fn absorb(&mut self, node: &Node) {
-        use crate::telemetry::Labelled;
         let metrics = &node.metrics;
         let left_out = |kind| metrics.steps_left_out.get_or_create(&Labelled { kind }).get();
         let figures = [
@@ -200,6 +215,11 @@ fn run(seed: u64) -> Seen {
     }
     run.recover();
     run.world.assert_exact();
+    let is_trimmed = |raw: &u32| run.world.broker.bounds_of(&TopicPartition::new("raw", *raw)).start > 0;
+    let trimmed = (0..run.world.raw_partitions).filter(is_trimmed).count();
+    run.seen.insert("trimmed", trimmed as u64);
+    let lines = run.world.records("dead", 0).len();
+    assert!(lines >= run.world.audience.damaged, "every damaged record has a line");
     run.seen
 }
 
@@ -221,6 +241,13 @@ fn a_fleet_in_any_trouble_counts_as_one_process() {
         seen.into_iter().for_each(|(what, count)| *total.entry(what).or_default() += count);
     }
     println!("{seeds} seeds: {total:?}");
-    let needed = ["crashes", "zombies", "repeats", "early", "fenced", "snapshots", "moments"];
-    assert!(needed.iter().all(|what| total.get(what).is_some_and(|count| *count >= seeds)), "{total:?}");
+    let needed = ["crashes", "zombies", "repeats", "early", "fenced", "snapshots", "moments", "trimmed"];
+    assert!(needed.iter().all(|what| total.get(what).is_some_and(|count| *count >= seeds / 3)), "{total:?}");
+}
+
+#[test]
+fn a_seed_does_the_same_thing_twice() {
+    for seed in 0..3 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
 }

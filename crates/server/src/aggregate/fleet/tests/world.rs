@@ -13,6 +13,7 @@ use emostream_protocol::{
 
 use super::{
     super::{Components, Topics, Turn, count::Count, merge::Merging},
+    Dice,
     audience::Audience,
     broker::{Broker, NodeLog},
 };
@@ -30,6 +31,8 @@ pub(super) struct World {
     pub(super) audience: Audience,
     pub(super) raw_partitions: u32,
     pub(super) output_partitions: u32,
+    /// Where nodes that join from now on cut steps.
+    pub(super) part_bytes: usize,
     started: usize,
 }
 
@@ -62,7 +65,7 @@ impl World {
         ];
         let broker = Broker::new(&topics, "state", clock.clone());
         let audience = Audience::new(broker.clone(), "raw".into(), raw_partitions);
-        Self { clock, broker, audience, raw_partitions, output_partitions, started: 0 }
+        Self { clock, broker, audience, raw_partitions, output_partitions, part_bytes: 1 << 19, started: 0 }
     }
 
     /// Starts a node, which joins both groups.
@@ -92,7 +95,7 @@ impl World {
             metrics: Arc::default(),
             clock: self.clock.clone(),
         };
-        let count = Some(Count::new(&components).unwrap());
+        let count = Some(Count::new(&components).unwrap().cut_at(self.part_bytes));
         let merge = Some(Merging::new(&components).unwrap());
         Node { log, count, merge, stopping: false, metrics: components.metrics }
     }
@@ -132,14 +135,14 @@ impl World {
         }
     }
 
-    /// Stops nodes gracefully, counts before merges, so that all that was counted is merged.
+    /// Stops nodes gracefully, all counts before the first merge, so that all that was counted is merged.
     pub(super) fn stop(&self, mut nodes: Vec<Node>) {
         self.settle(&mut nodes);
         nodes.iter_mut().for_each(|node| node.stopping = true);
         self.settle_counts(&mut nodes);
         self.settle(&mut nodes);
-        let all = |ended: fn(&Node) -> bool| nodes.iter().all(ended);
-        assert!(all(|node| node.count.is_none() && node.merge.is_none()), "a node does not stop");
+        let has_stopped = |node: &Node| node.count.is_none() && node.merge.is_none();
+        assert!(nodes.iter().all(has_stopped), "a node does not stop");
     }
 
     /// Drives counts only.
@@ -212,8 +215,42 @@ impl World {
         counted
     }
 
+    /// Every row of the output, repeats included: channel and sequence.
+    pub(super) fn sequences(&self) -> Vec<(String, u64)> {
+        let emotes = Emotes::new();
+        let records = (0..self.output_partitions).flat_map(|partition| self.records("output", partition));
+        let rows = records.map(|record| Row::decode(&record.value, &emotes).unwrap());
+        rows.map(|row| (row.channel().to_string(), row.seq())).collect()
+    }
+
+    /// The newest snapshot of a key.
+    pub(super) fn newest_snapshot(&self, key: &str) -> Bytes {
+        let of_key = |record: &Record| record.key.as_deref() == Some(key.as_bytes());
+        self.records("state", 0).into_iter().rfind(of_key).unwrap().value
+    }
+
+    /// Writes the newest snapshot of a key again, changed.
+    pub(super) fn rewrite_snapshot(&self, key: &str, change: impl FnOnce(&[u8]) -> Vec<u8>) {
+        let value = change(&self.newest_snapshot(key));
+        self.broker.append_keyed("state", key, value);
+    }
+
+    /// Some taps, and what they make of 300 ms.
+    pub(super) fn tap(&mut self, dice: &mut Dice, nodes: &mut [Node], times: usize) {
+        for _ in 0..times {
+            self.audience.tap(dice, self.clock.now_ms());
+            self.pass(nodes, 300);
+        }
+    }
+
     /// The promise: the rows are those of one process, and everything accepted is counted.
     pub(super) fn assert_exact(&self) {
+        self.assert_same_rows();
+        assert_eq!(self.counted(), self.audience.accepted);
+    }
+
+    /// The rows are those of one process, whose open windows are open here, too.
+    pub(super) fn assert_same_rows(&self) {
         let (expected, found) = (self.expected(), self.found());
         for (channel, expected) in &expected {
             let found = found.get(channel).cloned().unwrap_or_default();
@@ -232,7 +269,6 @@ impl World {
             }
         }
         assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
-        assert_eq!(self.counted(), self.audience.accepted);
     }
 }
 
@@ -253,6 +289,14 @@ impl Node {
             self.merge = None;
         }
         Some(turn)
+    }
+
+    /// A turn that fails, and why.
+    pub(super) fn failure(&mut self) -> String {
+        self.log.hear();
+        let count = self.count.as_mut().and_then(|count| count.turn(false).err());
+        let failed = count.or_else(|| self.merge.as_mut().and_then(|merge| merge.turn(false).err()));
+        format!("{:#}", failed.expect("the node goes on"))
     }
 
     /// Ends the node as a lost process would; its log remains for what is still on its way.
