@@ -224,7 +224,7 @@ fn part_of_all(emotes: &Emotes) -> StepPart {
     StepPart {
         place: PartPlace { raw_partition: 0, raw_offset: 300, previous: Some(299), first: 2, last: true },
         items: vec![
-            StepItem::Partial(partial),
+            StepItem::Partial(Box::new(partial)),
             StepItem::ClosedThrough(from_window_ms),
             StepItem::Settings { change, from_window_ms },
         ],

@@ -71,7 +71,7 @@ impl StepMerge {
         let end = place.first + items.len() as u32;
         for item in items.into_iter().skip(skip) {
             match item {
-                StepItem::Partial(partial) => self.merge.add(raw_partition, partial),
+                StepItem::Partial(partial) => self.merge.add(raw_partition, *partial),
                 StepItem::ClosedThrough(start_ms) => {
                     self.merge.closed_through(raw_partition, start_ms, rows);
                 }

@@ -62,7 +62,7 @@ pub struct PartPlace {
 #[derive(Debug, Clone)]
 pub enum StepItem {
     /// Final counts of a window, before the mark that covers them.
-    Partial(Partial),
+    Partial(Box<Partial>),
     /// No further partial of a window that starts before this instant will come.
     ClosedThrough(i64),
     /// Settings that hold for windows from an instant on.
@@ -165,9 +165,8 @@ fn read_item(
     emotes: &Emotes,
 ) -> Result<StepItem, DecodeError> {
     match reader.u8()? {
-        PARTIAL => {
-            Partial::decode(reader.bytes(PARTIAL_BYTES_MAX)?, parameters, emotes).map(StepItem::Partial)
-        }
+        PARTIAL => Partial::decode(reader.bytes(PARTIAL_BYTES_MAX)?, parameters, emotes)
+            .map(|partial| StepItem::Partial(Box::new(partial))),
         CLOSED_THROUGH => read_window_start(reader, parameters).map(StepItem::ClosedThrough),
         SETTINGS => {
             let from_window_ms = read_window_start(reader, parameters)?;

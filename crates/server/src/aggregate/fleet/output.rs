@@ -196,9 +196,7 @@ impl OutputPartition {
     /// Hands a row to the output, unless it was written before a restart.
     fn hand_over(&mut self, components: &Components, row: &Row) {
         written::note(row, &components.metrics);
-        if self.written.is_empty() {
-            self.rows.push(row.encode(&components.emotes));
-        } else if !self.written.holds_in_order(row) {
+        if !self.written.holds_in_order(row) {
             self.rows.push(row.encode(&components.emotes));
         } else if self.written.is_empty() {
             self.floor = self.floor.max(self.taken_over_at);
