@@ -1,6 +1,11 @@
 //! `emostream-bench`: Emostream side by side with the least that each task could cost, as ratios of one run.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{BufWriter, stdout},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -59,6 +64,12 @@ enum Floor {
         #[arg(long)]
         period_ms: u64,
     },
+    /// The rows of the benchmark of aggregation as lines of JSON, for deploy/flink/bench.sh.
+    FlinkLines {
+        /// How many, in thousands
+        #[arg(long)]
+        thousands: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -67,6 +78,9 @@ fn main() -> ExitCode {
         Some(Floor::BareHttp { header_timer }) => floor::http::serve(*header_timer),
         Some(Floor::BareFanout { frame_bytes, period_ms }) => {
             floor::fanout::serve(*frame_bytes, Duration::from_millis(*period_ms))
+        }
+        Some(Floor::FlinkLines { thousands }) => {
+            cases::aggregation::write_lines(thousands * 1_000, BufWriter::new(stdout().lock()))
         }
         None => cases::run(&arguments),
     };

@@ -1,8 +1,12 @@
 //! Rows per CPU-second of counting, on one thread: from encoded records of the log, and from JSON.
 
-use std::sync::Arc;
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    sync::Arc,
+};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use emostream_moments::{Aggregate, AggregateOutput, StreamParameters};
 use emostream_protocol::{
@@ -10,7 +14,9 @@ use emostream_protocol::{
     input::{Body, parse_body},
     palette::{FEATURED_BY_DEFAULT, Palette},
     record::{BatchBuilder, decode},
+    time::format_ms,
 };
+use serde::Deserialize;
 
 use super::Bench;
 use crate::{
@@ -29,10 +35,11 @@ const CHANNELS: usize = 8;
 const REPEAT_EVERY: u64 = 10;
 const ROUNDS: usize = 3;
 
-/// Rows per CPU-second of Flink SQL with the same query and input, without its start: the highest that was measured.
-const FLINK_ROWS_PER_CPU_S: f64 = 600_000.0;
-const FLINK: &str =
-    "reference figure 0.44–0.60 M rows/CPU-s of Flink SQL, not measured in this run; compared with 0.60 M";
+/// What `deploy/flink/bench.sh` leaves in the scratch folder.
+const FLINK_FILE: &str = "flink.json";
+/// Rows per CPU-second of Flink SQL in millions, without its start, where nobody measured it on this machine: the lowest and the
+/// highest that were measured elsewhere, on shorter lines.
+const FLINK_REFERENCE: [f64; 2] = [0.44, 0.60];
 
 /// Batches as clients sent them, and as the log has them.
 struct Input {
@@ -51,6 +58,27 @@ struct Batch {
     json: Vec<u8>,
 }
 
+/// What Emostream is compared with.
+struct Flink {
+    against: String,
+    series: Series,
+    /// Millions of rows per CPU-second to compare with.
+    m_rows: f64,
+    /// How many rows it counted.
+    counted: Option<u64>,
+}
+
+/// The file that `deploy/flink/bench.sh` writes.
+#[derive(Deserialize)]
+struct FlinkRuns {
+    version: String,
+    query: String,
+    rows: u64,
+    counted: u64,
+    /// Of each run, without what a run without rows costs.
+    cpu_s: Vec<f64>,
+}
+
 /// Processor seconds for all rows.
 #[derive(Default)]
 struct Spent {
@@ -61,36 +89,104 @@ struct Spent {
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let rows = if bench.quick { ROWS / 10 } else { ROWS };
+    let flink = flink(bench, rows)?;
     let (mut counting, mut from_json) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds(ROUNDS) {
         let spent = measure(rows)?;
         say(&format!("  counted {} of {rows} rows, repeats dropped", spent.counted));
+        let counted = flink.counted.unwrap_or(spent.counted);
+        ensure!(
+            counted == spent.counted,
+            "expected Flink to count {} of these rows too, got {counted}",
+            spent.counted
+        );
         counting.push(rows as f64 / spent.counting / 1e6);
         from_json.push(rows as f64 / spent.from_json / 1e6);
     }
     Ok(vec![
-        row("count and merge, from records of the log", 20.0, counting),
-        row("parse, validate, encode, count and merge, from JSON", 8.0, from_json),
+        row("count and merge, from records of the log", 20.0, counting, &flink),
+        row("parse, validate, encode, count and merge, from JSON", 8.0, from_json, &flink),
     ])
 }
 
-fn row(what: &str, aim: f64, runs: Vec<f64>) -> Row {
+fn row(what: &str, aim: f64, runs: Vec<f64>, flink: &Flink) -> Row {
     let series = Series::new("Emostream, one thread", "M rows/CPU-s", runs);
-    let ratio = series.median * 1e6 / FLINK_ROWS_PER_CPU_S;
-    let reference = Series::new("Flink SQL (reference, not run here)", "M rows/CPU-s", vec![0.44, 0.60]);
+    let ratio = series.median / flink.m_rows;
     Row {
         what: what.to_owned(),
-        against: FLINK.to_owned(),
+        against: flink.against.clone(),
         aim: format!("≥ {aim} ×"),
         result: Figure::times(ratio),
         met: Some(ratio >= aim),
-        series: vec![series, reference],
+        series: vec![series, flink.series.clone()],
         notes: vec![format!(
             "{} M rows in batches of {BATCH}, {CHANNELS} channels, user ids of 36 bytes, ids of clients, 5 % repeats \
              that are dropped, one partition.",
             ROWS / 1_000_000
         )],
     }
+}
+
+/// Flink's runs on this machine and these rows, else the reference.
+fn flink(bench: &Bench, rows: u64) -> Result<Flink> {
+    let file = bench.scratch.join(FLINK_FILE);
+    let measured = match fs::read(&file) {
+        Ok(text) => {
+            Some(serde_json::from_slice::<FlinkRuns>(&text).with_context(|| file.display().to_string())?)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| file.display().to_string()),
+    };
+    let Some(runs) = measured.filter(|runs| runs.rows == rows) else {
+        let [low, high] = FLINK_REFERENCE;
+        return Ok(Flink {
+            against: format!(
+                "reference figure {low}–{high} M rows/CPU-s of Flink SQL, not measured here (deploy/flink/bench.sh does); \
+                 compared with {high} M"
+            ),
+            series: Series::new(
+                "Flink SQL (reference, not run here)",
+                "M rows/CPU-s",
+                FLINK_REFERENCE.to_vec(),
+            ),
+            m_rows: high,
+            counted: None,
+        });
+    };
+    let m_rows = runs.cpu_s.iter().map(|cpu_s| rows as f64 / cpu_s / 1e6).collect();
+    let series = Series::new("Flink SQL, parallelism 1, without its start", "M rows/CPU-s", m_rows);
+    Ok(Flink {
+        against: format!(
+            "Flink SQL {}, {}.sql, the same rows from Kafka, without its start",
+            runs.version, runs.query
+        ),
+        m_rows: series.median,
+        series,
+        counted: Some(runs.counted),
+    })
+}
+
+/// Writes the rows of this benchmark as the lines that Flink reads, with no more in them than its query needs.
+pub(crate) fn write_lines(rows: u64, mut out: impl Write) -> Result<()> {
+    let mut input = Input::new()?;
+    for number in 0..rows / BATCH {
+        let batch = input.batch(number)?;
+        let Body::Many(reactions) =
+            parse_body(&batch.json, false).map_err(|error| anyhow!("made here: {error:?}"))?
+        else {
+            return Err(anyhow!("expected an array"));
+        };
+        let (channel, time) = (&input.channels[batch.channel], format_ms(batch.append_ms));
+        for reaction in reactions {
+            let reaction = reaction.map_err(|error| anyhow!("made here: {error:?}"))?;
+            let (emote, id) = (reaction.emote.0, reaction.id.context("every row has one")?.0);
+            writeln!(
+                out,
+                r#"{{"emote":"{emote}","channel":"{channel}","id":"{id}","event_time":"{time}","append_time":"{time}"}}"#
+            )?;
+        }
+    }
+    Ok(out.flush()?)
 }
 
 fn measure(rows: u64) -> Result<Spent> {

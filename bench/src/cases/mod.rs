@@ -12,7 +12,7 @@ use crate::{
     say,
 };
 
-mod aggregation;
+pub(crate) mod aggregation;
 mod append;
 mod archive;
 mod counted_disk;
