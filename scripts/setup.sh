@@ -81,7 +81,8 @@ if [ "$want_tests" = yes ]; then
   # A PostgreSQL of the tests' own; the one that the package would start by itself is not needed.
   command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
   # An Apache Kafka of the tests' own: Maven fetches the broker itself (scripts/kafka.sh).
-  command -v java >/dev/null || packages+=(openjdk-17-jre-headless)
+  # The compiler is for the program that runs Flink SQL (deploy/flink).
+  command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
   command -v mvn >/dev/null || packages+=(maven)
   # What the Kafka client is compiled with.
   has_header openssl/ssl.h || packages+=(libssl-dev)

@@ -75,4 +75,5 @@ postgres_start
 for package in protocol log moments store simulator server; do
   step_shown "$package" cargo test --profile quick --locked -p "emostream-$package" -- --show-output --include-ignored
 done
+step_shown 'flink' deploy/flink/conformance.sh "$EMOSTREAM_SEED_FIRST" 100000
 steps_summary

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Compares Flink's counts with Emostream's windows: the final value of each channel, window and emote.
 
-usage: compare.py EXPECTED COUNTED [--by-arrival]
+usage: compare.py EXPECTED COUNTED [--by-arrival | --moments]
 
-EXPECTED: windows as `emostream log cat` prints them, a line each. COUNTED: Flink's counts, a line each; of several lines for
-one key the last is final. Either may be a folder of files. With --by-arrival Flink may have left out reactions that Emostream
-flags as unverified (their ids came again after the horizon), as many as each window says and no more.
+EXPECTED: windows (or with --moments, moments) as `emostream log cat` prints them, a line each. COUNTED: what Flink wrote, a line
+each; of several lines for one key the last is final. Either may be a folder of files. With --by-arrival Flink may have left out
+reactions that Emostream flags as unverified (their ids came again after the horizon), as many as each window says and no more.
 
 Prints one line of JSON; ends with 1 when there is a difference.
 """
@@ -31,6 +31,11 @@ def start(text):
     return whole.replace(" ", "T") + "." + fraction.ljust(3, "0")
 
 
+def expected_moments(path):
+    moments = (row for row in lines(path) if row.get("type") == "moment")
+    return {(row["channel"], start(row["window_start"]), row["emote"]): (row["count"], 0) for row in moments}, Counter()
+
+
 def expected_counts(path):
     counts, unverified = {}, Counter()
     for window in lines(path):
@@ -46,8 +51,9 @@ def expected_counts(path):
 def counted_counts(path):
     counts, changed = {}, 0
     for row in lines(path):
-        key = row["channel"], start(row["window_start"]), row["emote"]
-        value = row["count"], row["late"]
+        # Moments have the start of their window as `timestamp`, as system A's readers know it, and no late reactions.
+        key = row["channel"], start(row.get("window_start") or row["timestamp"]), row["emote"]
+        value = row["count"], row.get("late", 0)
         changed += counts.get(key, value) != value
         counts[key] = value
     return counts, changed
@@ -66,12 +72,13 @@ def differences(expected, counted, unverified, by_arrival):
 
 
 def main():
-    arguments = [argument for argument in sys.argv[1:] if argument != "--by-arrival"]
-    if len(arguments) != 2:
-        sys.exit("usage: compare.py EXPECTED COUNTED [--by-arrival]")
-    by_arrival = "--by-arrival" in sys.argv
-    expected, unverified = expected_counts(Path(arguments[0]))
-    counted, changed = counted_counts(Path(arguments[1]))
+    paths, options = sys.argv[1:3], sys.argv[3:]
+    if len(paths) != 2 or options not in ([], ["--by-arrival"], ["--moments"]):
+        sys.exit("usage: compare.py EXPECTED COUNTED [--by-arrival | --moments]")
+    by_arrival = "--by-arrival" in options
+    read = expected_moments if "--moments" in options else expected_counts
+    expected, unverified = read(Path(paths[0]))
+    counted, changed = counted_counts(Path(paths[1]))
     found, missing = differences(expected, counted, unverified, by_arrival)
     print(json.dumps({
         "keys": len(expected), "counted_keys": len(counted), "changed": changed,

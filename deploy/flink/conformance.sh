@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds Flink SQL and Emostream to the same answer: counts one recorded scenario with both and compares the final value of each
-# channel, window and emote. Bounded, unbounded through a kill -9 and a resume from a checkpoint, and by arrival.
+# channel, window and emote. Bounded, by arrival, moments, and unbounded through a kill -9 and a resume from a checkpoint.
 # usage: deploy/flink/conformance.sh [SEED [ROWS]]      (1, 60000)
 # environment: EMOSTREAM_TEST_KAFKA, brokers to use (else one is started); PARALLELISM (2)
 set -euo pipefail
@@ -45,7 +45,7 @@ make_topic() {
 
 fail() { echo "conformance: $1" >&2 && exit 1; }
 
-# compare NAME COUNTED [--by-arrival]
+# compare NAME COUNTED [--by-arrival | --moments]
 compare() {
   local told
   told=$(python3 "$here/compare.py" "$work/scenario/expected.jsonl" "${@:2}") || fail "$1 differs (seed $seed): $told"
@@ -94,6 +94,9 @@ REACTIONS_TOPIC=$prefix-all "$here/run.sh" --bounded --files "$work/bounded"
 compare bounded "$work/bounded"
 REACTIONS_TOPIC=$prefix-all "$here/run.sh" --bounded --files "$work/by-arrival" --query window-counts-by-arrival
 compare 'by arrival' "$work/by-arrival" --by-arrival
+threshold=${scenario#*\"threshold\":}
+REACTIONS_TOPIC=$prefix-all "$here/run.sh" --bounded --files "$work/moments" --moments "${threshold%%,*}"
+compare moments "$work/moments" --moments
 
 make_topic "$prefix-live" 4
 make_topic "$prefix-live-counts" 2
@@ -113,3 +116,4 @@ read_results "$expected" 180
 stop_job TERM
 read_results "$expected" 0
 compare "killed after $killed results and resumed" "$work/live.jsonl"
+echo "soak: Flink SQL and Emostream agree on $expected counts (seed $seed), also killed after $killed results and resumed"

@@ -20,12 +20,15 @@ use emostream_moments::{
     event_time::{PartitionClock, event_time_ms, is_late},
 };
 use emostream_protocol::{
-    ChannelName, EmoteId, Emotes, ReactionId, frame,
+    ChannelName, ChannelSettings, EmoteId, Emotes, ReactionId, frame,
+    id::home_partition,
     record::{
-        BatchBuilder, LogRecord, NewReaction, ReactionBatch, SpoolPosition, decode, encode_tick,
+        BatchBuilder, LogRecord, NewReaction, ReactionBatch, SettingsChange, SpoolPosition, decode,
+        encode_tick,
         projected::{ProjectedReaction, ProjectedTick, Rfc3339},
     },
     row::Row,
+    settings::{MomentRule, PlainRule},
 };
 
 const PARTITIONS: u32 = 4;
@@ -35,6 +38,8 @@ const FIRST_MS: i64 = 1_795_255_200_000;
 const BATCH_MS: i64 = 20;
 const CHANNELS: [&str; 3] = ["main", "match-1", "b.2"];
 const EMOTES: [&str; 6] = ["🔥", "👏", "😂", "❤️", "👨‍👩‍👧‍👦", ":goal:"];
+/// Of the plain rule, in all channels.
+const THRESHOLD: f64 = 30.0;
 /// The partition to which nobody taps, but for retries, in the third quarter of the scenario.
 const QUIET: u32 = 2;
 
@@ -70,6 +75,13 @@ struct Tap {
     tapped_ms: Option<i64>,
 }
 
+/// A tap that ingest has ready to append at an instant, from its spool or at once.
+struct Arrival {
+    ready_ms: i64,
+    spooled: bool,
+    tap: Tap,
+}
+
 /// A record of the log.
 struct Record {
     partition: u32,
@@ -78,7 +90,7 @@ struct Record {
     value: bytes::Bytes,
 }
 
-/// What the summary says.
+/// What the summary says: `keys` are windows with a channel and an emote, the rest is counted in reactions or as named.
 #[derive(Default)]
 struct Told {
     reactions: u64,
@@ -87,6 +99,32 @@ struct Told {
     forwarded_twice: u64,
     steps_back: u64,
     repeated_lines: u64,
+    keys: usize,
+    counted: u64,
+    unverified: u64,
+    moments: u64,
+}
+
+impl Told {
+    fn json(&self) -> String {
+        let Self {
+            reactions,
+            repeats,
+            beyond_horizon,
+            forwarded_twice,
+            steps_back,
+            repeated_lines,
+            keys,
+            counted,
+            unverified,
+            moments,
+        } = self;
+        format!(
+            "\"reactions\":{reactions},\"repeats\":{repeats},\"beyond_horizon\":{beyond_horizon},\
+             \"forwarded_twice\":{forwarded_twice},\"steps_back\":{steps_back},\"repeated_lines\":{repeated_lines},\
+             \"keys\":{keys},\"counted\":{counted},\"unverified\":{unverified},\"moments\":{moments}"
+        )
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -99,20 +137,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let emotes = Arc::new(Emotes::new());
     let mut told = Told::default();
     let taps = taps(&mut dice, rows, &emotes, &mut told)?;
-    let log = lay_out(&mut dice, taps, &emotes, &mut told)?;
+    let log = lay_out(&mut dice, &taps, &emotes, &mut told)?;
     project(&mut dice, &log, &emotes, dir, &mut told)?;
-    let (keys, counted, unverified) = expect(&log, &emotes, dir)?;
-    println!(
-        "{{\"seed\":{seed},\"reactions\":{},\"repeats\":{},\"beyond_horizon\":{},\"forwarded_twice\":{},\"steps_back\":{},\
-         \"repeated_lines\":{},\"records\":{},\"keys\":{keys},\"counted\":{counted},\"unverified\":{unverified}}}",
-        told.reactions,
-        told.repeats,
-        told.beyond_horizon,
-        told.forwarded_twice,
-        told.steps_back,
-        told.repeated_lines,
-        log.len(),
-    );
+    expect(&log, &emotes, dir, &mut told)?;
+    println!("{{\"seed\":{seed},\"records\":{},\"threshold\":{THRESHOLD},{}}}", log.len(), told.json());
     Ok(())
 }
 
@@ -122,7 +150,7 @@ fn taps(
     rows: i64,
     emotes: &Emotes,
     told: &mut Told,
-) -> Result<Vec<(i64, bool, Tap)>, Box<dyn Error>> {
+) -> Result<Vec<Arrival>, Box<dyn Error>> {
     let known = EMOTES.iter().map(|text| emotes.register_custom(text).or_else(|_| emotes.resolve(text)));
     let known = known.collect::<Result<Vec<_>, _>>()?;
     let mut taps = Vec::new();
@@ -143,10 +171,10 @@ fn taps(
         let spooled = dice.one_in(25);
         let ready_ms = received_ms + if spooled { dice.between(600, 45_000) } else { dice.between(0, 60) };
         retries(dice, &tap, received_ms, &mut taps, told);
-        taps.push((ready_ms, spooled, tap));
+        taps.push(Arrival { ready_ms, spooled, tap });
     }
     told.reactions = taps.len() as u64;
-    taps.sort_by_key(|(ready_ms, spooled, tap)| (*ready_ms, *spooled, tap.id, tap.received_ms));
+    taps.sort_by_key(|at| (at.ready_ms, at.spooled, at.tap.id, at.tap.received_ms));
     Ok(taps)
 }
 
@@ -172,14 +200,14 @@ fn tap(dice: &mut Dice, received_ms: i64, burst: bool, emotes: &[EmoteId]) -> Ta
 }
 
 /// What the client of a tap sends again: mostly once and soon, sometimes so late that nobody remembers.
-fn retries(dice: &mut Dice, tap: &Tap, received_ms: i64, taps: &mut Vec<(i64, bool, Tap)>, told: &mut Told) {
+fn retries(dice: &mut Dice, tap: &Tap, received_ms: i64, taps: &mut Vec<Arrival>, told: &mut Told) {
     let again =
         |after_ms: i64, tapped_ms| Tap { received_ms: received_ms + after_ms, tapped_ms, ..tap.clone() };
     if !tap.id_from_client {
         // An id that ingest assigned, given again by a client that had it in an answer.
         if dice.one_in(500) {
             let again = Tap { id_from_client: true, ..again(300, tap.tapped_ms) };
-            taps.push((again.received_ms, false, again));
+            taps.push(Arrival { ready_ms: again.received_ms, spooled: false, tap: again });
         }
         return;
     }
@@ -189,26 +217,26 @@ fn retries(dice: &mut Dice, tap: &Tap, received_ms: i64, taps: &mut Vec<(i64, bo
             if dice.one_in(3) { Some(received_ms + dice.between(-1_000, 1_000)) } else { tap.tapped_ms };
         let again = again(after_ms, tapped_ms);
         told.repeats += 1;
-        taps.push((again.received_ms + dice.between(0, 60), false, again));
+        taps.push(Arrival { ready_ms: again.received_ms + dice.between(0, 60), spooled: false, tap: again });
     }
     if dice.one_in(150) {
         let again = again(dice.between(180_000, 330_000), tap.tapped_ms);
         told.beyond_horizon += u64::from(again.received_ms - received_ms > 240_000);
-        taps.push((again.received_ms, true, again));
+        taps.push(Arrival { ready_ms: again.received_ms, spooled: true, tap: again });
     }
 }
 
 /// The log of the taps: batches of a partition, ticks where it is silent, spools that forward twice.
 fn lay_out(
     dice: &mut Dice,
-    taps: Vec<(i64, bool, Tap)>,
+    taps: &[Arrival],
     emotes: &Emotes,
     told: &mut Told,
 ) -> Result<Vec<Record>, Box<dyn Error>> {
     let channels = CHANNELS.iter().map(|name| ChannelName::new(name)).collect::<Result<Vec<_>, _>>()?;
     let mut batches: BTreeMap<(i64, u32, bool), BatchBuilder> = BTreeMap::new();
-    let last_ms = taps.last().map_or(FIRST_MS, |(ready_ms, ..)| *ready_ms);
-    for (ready_ms, spooled, tap) in &taps {
+    let last_ms = taps.last().map_or(FIRST_MS, |last| last.ready_ms);
+    for Arrival { ready_ms, spooled, tap } in taps {
         let partition = tap.id.partition(&channels[tap.channel], PARTITIONS);
         let batch = batches.entry((ready_ms / BATCH_MS, partition, *spooled)).or_default();
         batch.push(
@@ -242,6 +270,15 @@ fn lay_out(
         records.extend(
             (0..PARTITIONS).map(|partition| (FIRST_MS + second * 1_000 + 500, partition, encode_tick())),
         );
+    }
+    let settings = ChannelSettings {
+        rule: MomentRule::Plain(PlainRule { threshold: THRESHOLD, interval: 100 }),
+        ..ChannelSettings::default()
+    };
+    for channel in channels {
+        let home = home_partition(&channel, PARTITIONS);
+        let change = SettingsChange { channel, settings: settings.clone() };
+        records.push((FIRST_MS - 4_000, home, change.encode()));
     }
     records.sort_by_key(|(append_ms, partition, _)| (*append_ms, *partition));
     let mut offsets = [0; PARTITIONS as usize];
@@ -340,9 +377,8 @@ fn write_lines(dice: &mut Dice, lines: &[Vec<u8>], file: &Path) -> Result<u64, B
     Ok(repeated)
 }
 
-/// Counts the log and writes its windows as lines: how many keys of window, channel and emote, their sum, how many of that
-/// were unverified.
-fn expect(log: &[Record], emotes: &Arc<Emotes>, dir: &Path) -> Result<(usize, u64, u64), Box<dyn Error>> {
+/// Counts the log and writes its windows and moments as lines, as `emostream log cat` shows them.
+fn expect(log: &[Record], emotes: &Arc<Emotes>, dir: &Path, told: &mut Told) -> Result<(), Box<dyn Error>> {
     let mut aggregate =
         Aggregate::new(StreamParameters::default(), PARTITIONS as usize, emotes.clone(), 0x5eed);
     let mut output = AggregateOutput::default();
@@ -353,16 +389,24 @@ fn expect(log: &[Record], emotes: &Arc<Emotes>, dir: &Path) -> Result<(usize, u6
     if aggregate.has_open_windows() {
         return Err("windows are open at the scenario's end".into());
     }
-    let (mut lines, mut keys, mut sum, mut unverified) = (Vec::new(), 0, 0, 0);
+    let mut lines = Vec::new();
     for row in &output.rows {
-        let Row::Window(window) = row else { continue };
-        keys += window.emotes.len();
-        sum += window.total();
-        unverified += window.unverified;
-        let json = String::from_utf8(frame::encode_window_item(window, emotes))?;
+        let (kind, json) = match row {
+            Row::Window(window) => {
+                told.keys += window.emotes.len();
+                told.counted += window.total();
+                told.unverified += window.unverified;
+                ("window", frame::encode_window_item(window, emotes))
+            }
+            Row::Moment(moment) => {
+                told.moments += 1;
+                ("moment", frame::encode_moment_item(moment, emotes))
+            }
+            Row::Settings(_) => continue,
+        };
+        let json = String::from_utf8(json)?;
         let fields = json.strip_prefix('{').ok_or("expected an object")?;
-        lines.push(format!("{{\"channel\":\"{}\",{fields}\n", window.channel));
+        lines.push(format!("{{\"type\":\"{kind}\",\"channel\":\"{}\",{fields}\n", row.channel()));
     }
-    fs::write(dir.join("expected.jsonl"), lines.concat())?;
-    Ok((keys, sum, unverified))
+    Ok(fs::write(dir.join("expected.jsonl"), lines.concat())?)
 }

@@ -7,7 +7,9 @@ CREATE TABLE counts (
   late BIGINT
 ) WITH (
   'connector' = 'filesystem',
-  'path' = 'file://${COUNTS_DIR}',
+  'path' = 'file://${FILES_DIR}',
   'format' = 'json',
   'json.timestamp-format.standard' = 'ISO-8601'
 );
+
+INSERT INTO counts SELECT channel, window_start, emote, `count`, late FROM window_counts;

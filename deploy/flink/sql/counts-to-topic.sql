@@ -15,3 +15,5 @@ CREATE TABLE counts (
   'value.format' = 'json',
   'value.json.timestamp-format.standard' = 'ISO-8601'
 );
+
+INSERT INTO counts SELECT channel, window_start, emote, `count`, late FROM window_counts;

@@ -18,7 +18,7 @@ CREATE TABLE reactions (
   'connector' = 'kafka',
   'topic' = '${REACTIONS_TOPIC}',
   'properties.bootstrap.servers' = '${KAFKA_BOOTSTRAP_SERVERS}',
-  'properties.group.id' = '${COUNTS_TOPIC}',
+  'properties.group.id' = 'emostream-flink',
   'properties.isolation.level' = 'read_committed',
   'scan.startup.mode' = 'earliest-offset',
   'scan.bounded.mode' = '${BOUNDED_MODE}',

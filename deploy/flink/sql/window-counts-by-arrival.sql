@@ -19,7 +19,7 @@ FROM (
 )
 WHERE number = 1 AND forwarded_before IS NOT TRUE;
 
-INSERT INTO counts
-SELECT channel, window_start, emote, COUNT(*), COUNT(*) FILTER (WHERE late)
+CREATE TEMPORARY VIEW window_counts AS
+SELECT channel, window_start, emote, COUNT(*) AS `count`, COUNT(*) FILTER (WHERE late) AS late
 FROM TABLE(TUMBLE(TABLE first_reactions, DESCRIPTOR(event_time), INTERVAL '2' SECOND))
 GROUP BY channel, window_start, window_end, emote;

@@ -1,4 +1,4 @@
--- Final counts per channel, window of 2 s and emote: exactly those of Emostream, from `reactions` into `counts`.
+-- Final counts per channel, window of 2 s and emote: exactly those of Emostream, from `reactions`.
 --
 -- The numbers are those of the log's generation: window 2 s, lateness 0.5 s, horizon 4 min. All state lives by append time:
 -- nothing is forgotten too early when the job stood still, and nothing too late when it catches up.
@@ -21,8 +21,8 @@ WHERE place = first_place AND forwarded_before IS NOT TRUE;
 
 -- Event time is at most the lateness behind append time, so a window of event time lies within the two windows of append time
 -- that begin with it. Of the two spans that a line falls in, the one counts that begins with the window of its event time.
-INSERT INTO counts
-SELECT channel, window_start, emote, COUNT(*), COUNT(*) FILTER (WHERE late)
+CREATE TEMPORARY VIEW window_counts AS
+SELECT channel, window_start, emote, COUNT(*) AS `count`, COUNT(*) FILTER (WHERE late) AS late
 FROM TABLE(HOP(TABLE first_reactions, DESCRIPTOR(append_time), INTERVAL '2' SECOND, INTERVAL '4' SECOND))
 WHERE window_start <= event_time AND event_time < window_start + INTERVAL '2' SECOND
 GROUP BY channel, window_start, window_end, emote;
