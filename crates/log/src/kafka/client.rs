@@ -46,16 +46,20 @@ impl Health {
         }
     }
 
-    /// The first trouble since the last success, for whoever waits for brokers in vain.
+    /// The most telling trouble so far, for whoever waits for brokers in vain.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         lock(&self.trouble).clone()
     }
 
+    /// The writer's client has lost its last connection. Others may be without one because they have nothing to ask.
+    pub(super) fn lost(&self, reason: &str) {
+        if !self.down.swap(true, Ordering::SeqCst) {
+            tracing::warn!(reason, "no broker can be reached");
+        }
+    }
+
     fn report(&self, code: RDKafkaErrorCode, reason: &str) {
         if code == RDKafkaErrorCode::AllBrokersDown {
-            if !self.down.swap(true, Ordering::SeqCst) {
-                tracing::warn!(reason, "no broker can be reached");
-            }
             return;
         }
         tracing::debug!(?code, reason, "brokers");
@@ -160,6 +164,7 @@ pub(super) fn reading(config: &KafkaConfig, group: &str) -> ClientConfig {
         .set("enable.partition.eof", "true")
         // The default of 1 s costs four fifths of the speed of catching up.
         .set("fetch.queue.backoff.ms", "10")
+        .set("check.crcs", "true")
         .set("fetch.error.backoff.ms", "100")
         .set("allow.auto.create.topics", "false");
     client

@@ -118,7 +118,12 @@ pub(super) fn unavailable(action: impl fmt::Display, error: &KafkaError) -> LogE
 /// A client's error in its own words, without the library's decoration.
 pub(super) fn words(error: &KafkaError) -> String {
     match error.rdkafka_error_code().or_else(|| admin_code(error)) {
-        Some(code) => code.to_string(),
+        Some(code) => {
+            // The code's name, and in brackets what it means.
+            let text = code.to_string();
+            let meaning = text.split_once(" (").and_then(|(_, meaning)| meaning.strip_suffix(')'));
+            meaning.unwrap_or(&text).to_owned()
+        }
         None => error.to_string(),
     }
 }

@@ -17,7 +17,7 @@ use self::{
     client::Health,
     clock::BrokerClock,
     groups::Groups,
-    read::Reader,
+    read::{READERS, Reader},
     start::{generation, reach, topics},
     upkeep::Upkeep,
     waiting::wait_until,
@@ -204,15 +204,10 @@ fn prepare(
     let metadata = reach::brokers(config, reader, health)?;
     let brokers = metadata.brokers().len();
     let report = topics::Topics::new(config, reader, health)?.prepare(&metadata)?;
-    for group in &config.groups {
-        let of = TopicPartition::new(config.state_topic.as_str(), 0);
-        let asked = reader.query().ask_committed(group, &of);
-        match asked.map_err(|error| error.rdkafka_error_code()) {
-            Err(Some(code)) if topics::is_denied(code) => {
-                return Err(topics::denied(config, "Read", &format!("group {}", config.remote(group))));
-            }
-            // Whatever else is wrong with a group shows when it is joined.
-            _ => {}
+    for group in config.groups.iter().map(String::as_str).chain([READERS]) {
+        // Whatever else is wrong with a group shows when it is joined.
+        if reader.query().is_denied(group) {
+            return Err(topics::denied(config, "Read", &format!("group {}", config.remote(group))));
         }
     }
     Ok((brokers, report))

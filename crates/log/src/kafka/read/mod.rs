@@ -18,7 +18,7 @@ mod query;
 mod ring;
 mod tail;
 
-pub(super) use query::{encode_metadata, partition_number};
+pub(super) use query::{READERS, encode_metadata, partition_number};
 
 /// Reads all topics of a configuration.
 pub(super) struct Reader {

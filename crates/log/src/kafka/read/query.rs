@@ -27,8 +27,11 @@ use crate::{
 /// Groups whose positions are asked for, each by a client of its own.
 const GROUPS_MAX: usize = 16;
 
+/// How long one question waits where the reason for no answer may come by another way.
+const ATTEMPT: Duration = Duration::from_millis(250);
+
 /// Name of the group of clients that belong to none: never joined, never committed to, but a client must have one.
-const READERS: &str = "emostream-readers";
+pub(in crate::kafka) const READERS: &str = "emostream-readers";
 
 /// How long a question waits before it is asked again, where its partition or group has no leader just now.
 const LEADERLESS_WAIT: Duration = Duration::from_millis(50);
@@ -124,7 +127,10 @@ impl Query {
         of: &TopicPartition,
     ) -> Result<Option<Committed>, LogError> {
         let action = || format!("ask for the position of group {group} in {of}");
-        let asked = self.ask_committed(group, of).map_err(|error| unavailable(action(), &error))?;
+        let asked = self
+            .of_group(group)
+            .and_then(|consumer| self.ask(|timeout| self.ask_committed(&consumer, of, timeout)))
+            .map_err(|error| unavailable(action(), &error))?;
         let topic = self.config.remote(&of.topic);
         let Some(found) = asked.find_partition(&topic, partition_number(of)) else {
             return Err(LogError::Unavailable(format!("{}: no answer", action())));
@@ -135,19 +141,43 @@ impl Query {
         Ok(Some(Committed { offset: u64::try_from(offset).unwrap_or(0), metadata }))
     }
 
-    /// A group's position, as the client gives it. Also shows whether the group may be used at all.
-    pub(in crate::kafka) fn ask_committed(
+    /// Whether brokers do not permit the use of a group.
+    pub(in crate::kafka) fn is_denied(&self, group: &str) -> bool {
+        let of = TopicPartition::new(self.config.state_topic.as_str(), 0);
+        let Ok(consumer) = self.of_group(group) else { return false };
+        let is_refusal = |error: &KafkaError| {
+            error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed)
+        };
+        let deadline = Instant::now() + self.config.request_timeout;
+        while Instant::now() < deadline {
+            let asked = self.ask_committed(&consumer, &of, ATTEMPT);
+            match asked {
+                Ok(_) => return false,
+                Err(error) if is_refusal(&error) => return true,
+                // Who may not even ask for the group's coordinator asks in vain, and hears the reason here.
+                Err(_) => {
+                    while let Some(polled) = consumer.poll(Duration::ZERO) {
+                        if polled.is_err_and(|error| is_refusal(&error)) {
+                            return true;
+                        }
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// A group's position, as the client gives it.
+    fn ask_committed(
         &self,
-        group: &str,
+        consumer: &BaseConsumer<Context>,
         of: &TopicPartition,
-    ) -> Result<TopicPartitionList, KafkaError> {
-        let consumer = self.of_group(group)?;
+        timeout: Duration,
+    ) -> KafkaResult<TopicPartitionList> {
         let mut asked = TopicPartitionList::with_capacity(1);
         asked.add_partition(&self.config.remote(&of.topic), partition_number(of));
-        self.ask(|timeout| {
-            let found = consumer.committed_offsets(asked.clone(), timeout)?;
-            first_error(&found).map_or(Ok(found), Err)
-        })
+        let found = consumer.committed_offsets(asked, timeout)?;
+        first_error(&found).map_or(Ok(found), Err)
     }
 
     /// Asks, and where there is no leader to answer asks again until the time for questions is over: a topic that was

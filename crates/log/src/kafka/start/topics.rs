@@ -194,6 +194,10 @@ impl<'a> Topics<'a> {
         let mut found: HashMap<String, ConfigResource> = HashMap::new();
         for (resource, name) in described.into_iter().zip(&names) {
             match resource {
+                // Every topic has settings: none are shown to whoever may not see them.
+                Ok(resource) if resource.entries.is_empty() => {
+                    return Err(self.denied("DescribeConfigs", &format!("topic {name}")));
+                }
                 Ok(resource) => {
                     if let OwnedResourceSpecifier::Topic(name) = &resource.specifier {
                         found.insert(name.clone(), resource);

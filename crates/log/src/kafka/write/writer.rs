@@ -237,6 +237,14 @@ impl Shared {
         self.records.fetch_sub(weight.records, Ordering::SeqCst);
     }
 
+    /// What ended the client, if something has.
+    fn fatal(&self) -> Option<String> {
+        match &*read(&self.live) {
+            Live::Up(producer) => producer.client().fatal_error().map(|(_, reason)| reason),
+            Live::Down(_) => None,
+        }
+    }
+
     fn connect(self: &Arc<Self>) -> Result<Arc<BaseProducer<Deliveries>>, KafkaError> {
         let mut config = client::writing(&self.config);
         // Never the reason for a refusal: the queue's own limits are met first.
@@ -320,8 +328,10 @@ impl ClientContext for Deliveries {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.give_up(reason);
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Fatal) => self.give_up(reason),
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.context.health.lost(reason),
+            _ => {}
         }
         self.context.error(error, reason);
     }
@@ -334,12 +344,10 @@ impl ProducerContext for Deliveries {
         let message = match result {
             Ok(message) => message,
             Err((error, message)) => {
-                self.give_up(&format!(
-                    "append to {}-{}: {}",
-                    message.topic(),
-                    message.partition(),
-                    words(error)
-                ));
+                let (topic, partition) = (message.topic(), message.partition());
+                // What was purged was so because of something else.
+                let reason = self.shared.fatal().unwrap_or_else(|| words(error));
+                self.give_up(&format!("append to {topic}-{partition}: {reason}"));
                 return;
             }
         };

@@ -21,6 +21,7 @@ const START: Duration = Duration::from_secs(120);
 pub(crate) struct Broker {
     child: Child,
     port: u16,
+    secure_port: u16,
     lib: PathBuf,
     dir: tempfile::TempDir,
 }
@@ -50,32 +51,34 @@ fn some_id() -> String {
 impl Broker {
     /// Starts one; `None`, said aloud, where Kafka is not installed.
     pub(crate) fn start() -> Option<Self> {
-        Self::start_with(&[], "")
+        Self::start_with(|_| {}, &[], "")
     }
 
-    /// Starts one with more arguments for the format of its storage, and more settings.
+    /// Starts one with more files in its folder, arguments for the format of its storage, and settings.
     #[expect(clippy::print_stdout, reason = "a test that was skipped says so")]
-    pub(crate) fn start_with(format: &[&str], settings: &str) -> Option<Self> {
+    pub(crate) fn start_with(prepare: impl FnOnce(&Path), format: &[&str], settings: &str) -> Option<Self> {
         let Some(lib) = lib() else {
             println!("skipped: Kafka's jars are not there (scripts/kafka.sh fetch)");
             return None;
         };
         let dir = tempfile::tempdir().unwrap();
-        let (port, controller) = (free_port(), free_port());
+        prepare(dir.path());
+        let (port, secure_port, controller) = (free_port(), free_port(), free_port());
         let fill = [
             ("@NODE@", "1".to_owned()),
             ("@PORT@", port.to_string()),
+            ("@SECURE_PORT@", secure_port.to_string()),
+            ("@DIR@", dir.path().display().to_string()),
             ("@CONTROLLER_PORT@", controller.to_string()),
             ("@CONTROLLERS@", format!("127.0.0.1:{controller}")),
             ("@DATA@", dir.path().join("data").display().to_string()),
             ("@REPLICAS@", "1".to_owned()),
             ("@REPLICAS_MIN@", "1".to_owned()),
         ];
-        let properties =
-            fill.iter().fold(PROPERTIES.to_owned(), |text, (name, value)| text.replace(name, value));
-        let settings = settings.replace("@PORT@", &port.to_string());
         // Of a setting that is there twice the later one counts.
-        std::fs::write(dir.path().join("broker.properties"), format!("{properties}\n{settings}")).unwrap();
+        let properties = format!("{PROPERTIES}\n{settings}");
+        let properties = fill.iter().fold(properties, |text, (name, value)| text.replace(name, value));
+        std::fs::write(dir.path().join("broker.properties"), properties).unwrap();
         std::fs::write(dir.path().join("log4j2.properties"), LOGGING).unwrap();
         let voter = format!("1@127.0.0.1:{controller}:{}", some_id());
         let out = java(&lib, dir.path(), "128m")
@@ -88,13 +91,28 @@ impl Broker {
             .unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let child = run(&lib, dir.path());
-        let broker = Self { child, port, lib, dir };
+        let broker = Self { child, port, secure_port, lib, dir };
         broker.wait_ready();
         Some(broker)
     }
 
     pub(crate) fn servers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where it serves those who log in, if its settings say so.
+    pub(crate) fn secure_servers(&self) -> String {
+        format!("localhost:{}", self.secure_port)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs one of Kafka's tools.
+    pub(crate) fn tool(&self, class: &str, arguments: &[&str]) {
+        let out = java(&self.lib, self.dir.path(), "128m").arg(class).args(arguments).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
 
     /// As a machine that dies, but for its disk's cache.

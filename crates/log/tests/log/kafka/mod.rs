@@ -10,7 +10,9 @@ mod groups;
 mod open;
 mod outages;
 mod read;
+mod security;
 mod setup;
+mod speed;
 mod transactions;
 
 pub(crate) use setup::on_kafka;
