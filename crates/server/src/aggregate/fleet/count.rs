@@ -106,7 +106,7 @@ impl Count {
             self.partitions.values_mut().filter_map(Slot::counting_mut).for_each(RawPartition::stop);
         }
         let mut is_busy = self.settle(&mut in_passing(), now_ms)?;
-        self.restore(now_ms)?;
+        is_busy |= self.restore_one(now_ms)?;
         is_busy |= self.read(now_ms)?;
         self.findings.steps.send(now_ms);
         self.findings.dead_letters.send(now_ms);
@@ -158,24 +158,24 @@ impl Count {
         Ok(is_busy)
     }
 
-    fn restore(&mut self, now_ms: i64) -> anyhow::Result<()> {
-        for (number, slot) in &mut self.partitions {
-            let Slot::Waiting { not_before_ms } = slot else { continue };
-            if self.is_stopping || now_ms < *not_before_ms {
-                continue;
-            }
-            match RawPartition::restore(&self.components, *number, self.cut) {
-                Ok(partition) => {
-                    *slot = Slot::Counting { partition: Box::new(partition), not_before_ms: now_ms }
-                }
-                Err(setback) => {
-                    let of = TopicPartition::new(self.components.topics.raw.clone(), *number);
-                    setback.remedy(&of)?;
-                    *not_before_ms = now_ms + RETRY_MS;
-                }
-            }
+    /// Restores a partition that waits for it, one a turn: the assignment may change meanwhile. Whether there was one.
+    fn restore_one(&mut self, now_ms: i64) -> anyhow::Result<bool> {
+        let is_due =
+            |slot: &Slot| matches!(slot, Slot::Waiting { not_before_ms } if now_ms >= *not_before_ms);
+        let Some((number, slot)) = self.partitions.iter_mut().find(|(_, slot)| is_due(slot)) else {
+            return Ok(false);
+        };
+        if self.is_stopping {
+            return Ok(false);
         }
-        Ok(())
+        *slot = match RawPartition::restore(&self.components, *number, self.cut) {
+            Ok(partition) => Slot::Counting { partition: Box::new(partition), not_before_ms: now_ms },
+            Err(setback) => {
+                setback.remedy(&TopicPartition::new(self.components.topics.raw.clone(), *number))?;
+                Slot::Waiting { not_before_ms: now_ms + RETRY_MS }
+            }
+        };
+        Ok(true)
     }
 
     /// Reads a share of every partition while steps have room; whether there was any.

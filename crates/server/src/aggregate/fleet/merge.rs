@@ -88,8 +88,8 @@ impl Merging {
                 }
             }
         }
-        self.take_over(now_ms)?;
-        let mut is_busy = self.settle(&mut in_passing(), now_ms)?;
+        let mut is_busy = self.take_over_one(now_ms)?;
+        is_busy |= self.settle(&mut in_passing(), now_ms)?;
         is_busy |= self.read(now_ms)?;
         self.dead_letters.send(now_ms);
         // Answers that were there at once.
@@ -125,23 +125,24 @@ impl Merging {
         }
     }
 
-    fn take_over(&mut self, now_ms: i64) -> anyhow::Result<()> {
-        for (number, slot) in &mut self.partitions {
-            let Slot::Waiting { not_before_ms } = slot else { continue };
-            if self.is_stopping || now_ms < *not_before_ms {
-                continue;
-            }
-            match OutputPartition::take_over(&self.components, *number, self.raw_partitions) {
-                Ok(partition) => {
-                    *slot = Slot::Merging { partition: Box::new(partition), not_before_ms: now_ms }
-                }
-                Err(setback) => {
-                    setback.remedy(&TopicPartition::new(self.components.topics.partials.clone(), *number))?;
-                    *not_before_ms = now_ms + RETRY_MS;
-                }
-            }
+    /// Takes over a partition that waits for it, one a turn: the assignment may change meanwhile. Whether there was one.
+    fn take_over_one(&mut self, now_ms: i64) -> anyhow::Result<bool> {
+        let is_due =
+            |slot: &Slot| matches!(slot, Slot::Waiting { not_before_ms } if now_ms >= *not_before_ms);
+        let Some((number, slot)) = self.partitions.iter_mut().find(|(_, slot)| is_due(slot)) else {
+            return Ok(false);
+        };
+        if self.is_stopping {
+            return Ok(false);
         }
-        Ok(())
+        *slot = match OutputPartition::take_over(&self.components, *number, self.raw_partitions) {
+            Ok(partition) => Slot::Merging { partition: Box::new(partition), not_before_ms: now_ms },
+            Err(setback) => {
+                setback.remedy(&TopicPartition::new(self.components.topics.partials.clone(), *number))?;
+                Slot::Waiting { not_before_ms: now_ms + RETRY_MS }
+            }
+        };
+        Ok(true)
     }
 
     /// Takes answers to appends under way, and sends and stores what waited for them; whether there were any.
