@@ -9,7 +9,6 @@ pub mod body;
 pub mod control;
 pub mod documents;
 pub mod health;
-pub mod internal;
 pub mod listener;
 pub mod openapi;
 pub mod page;

@@ -3,5 +3,6 @@
 pub mod accounts;
 pub mod channels;
 pub mod emotes;
+pub mod internal;
 pub mod paging;
 pub mod settings;

@@ -65,16 +65,27 @@ impl ControlClient {
     async fn ask(&self, path: &str) -> anyhow::Result<Bytes> {
         let stream = TcpStream::connect(&self.authority).await.context("connect")?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let request = Request::get(path)
-            .header(header::HOST, &self.authority)
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.key.reveal()))
-            .body(Empty::<Bytes>::new())?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        ensure!(status.is_success(), "it answers {status}; expected the same internal.key on both nodes");
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        connection.abort();
-        Ok(body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes())
+        let asking = async {
+            let request = Request::get(path)
+                .header(header::HOST, &self.authority)
+                .header(header::AUTHORIZATION, format!("Bearer {}", self.key.reveal()))
+                .body(Empty::<Bytes>::new())?;
+            let response = sender.send_request(request).await?;
+            let status = response.status();
+            ensure!(status.is_success(), "it answers {status}; expected the same internal.key on both nodes");
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            Ok(body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes())
+        };
+        // The connection moves while the question waits, and ends with it.
+        let driving = async {
+            match connection.await {
+                Ok(()) => std::future::pending().await,
+                Err(error) => error,
+            }
+        };
+        tokio::select! {
+            answered = asking => answered,
+            error = driving => Err(error.into()),
+        }
     }
 }

@@ -4,7 +4,7 @@ use axum::routing::get;
 use utoipa::PartialSchema;
 
 use super::{Access, Method, Route, plain_document};
-use crate::http::{internal, problem::ErrorType};
+use crate::http::{control::internal, problem::ErrorType};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {

@@ -11,7 +11,7 @@ use emostream_protocol::settings::PublishedChannel;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{app::App, problem::Problem};
+use crate::http::{app::App, problem::Problem};
 
 /// Answer of `/internal/v1/keys`.
 #[derive(Debug, Serialize, ToSchema)]
