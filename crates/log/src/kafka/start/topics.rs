@@ -76,7 +76,8 @@ impl<'a> Topics<'a> {
     }
 
     fn options(&self) -> AdminOptions {
-        let timeout = self.config.request_timeout;
+        // Part of the start, and slower than a question on brokers that have just started themselves.
+        let timeout = self.config.start_timeout;
         AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
     }
 
@@ -86,7 +87,7 @@ impl<'a> Topics<'a> {
         resource: &str,
         future: impl Future<Output = Result<T, rdkafka::error::KafkaError>>,
     ) -> Result<T, KafkaStartError> {
-        let deadline = Instant::now() + 2 * self.config.request_timeout;
+        let deadline = Instant::now() + 2 * self.config.start_timeout;
         let answer = wait_until(deadline, future)
             .ok_or_else(|| LogError::Unavailable(format!("{action} {resource}: no broker answers")))?;
         answer.map_err(|error| match admin_code(&error) {

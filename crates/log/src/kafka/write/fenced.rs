@@ -1,4 +1,7 @@
 //! Writers that can be fenced: each has a transactional id at the brokers, and what it appends is committed as a whole.
+//!
+//! An append is answered when its commit is durable. Readers see it a moment later, when brokers have written that into the
+//! partition as well; whoever takes an identity over waits for this moment, so that nothing of the past appears after it.
 
 use std::{
     sync::{

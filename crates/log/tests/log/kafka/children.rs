@@ -11,7 +11,7 @@ use bytes::Bytes;
 use emostream_log::{Committed, Log, LogError, kafka::KafkaConfig};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::setup::{Space, row, until};
+use super::setup::{Space, read_all, row, until, until_visible};
 use crate::setup::{at, values, wait};
 
 const ROLE: &str = "EMOSTREAM_TEST_CHILD";
@@ -203,7 +203,8 @@ fn a_frozen_writer_is_fenced() {
     child.thaw();
     child.hear("fenced", 0);
     let wrote = child.said().iter().filter(|line| line.starts_with("wrote")).count();
-    let read = super::setup::read_all(&log.log, &row(0), 0);
+    until_visible(&log.log, &row(0), own.first_offset);
+    let read = read_all(&log.log, &row(0), 0);
     let (theirs, ours): (Vec<_>, Vec<_>) =
         read.into_iter().partition(|(_, value)| value.starts_with("child"));
     assert!(

@@ -11,7 +11,7 @@ use emostream_log::{Appended, FencedWriter, Log, LogError, kafka::KafkaConfig};
 
 use super::{
     broker::Broker,
-    setup::{Space, read_all, row, until},
+    setup::{Space, read_all, row, until, until_visible},
 };
 use crate::setup::{at, values, wait};
 
@@ -145,5 +145,6 @@ fn a_fenced_writer_lives_through_an_outage() {
         .enumerate()
         .flat_map(|(i, &at)| [(at, i.to_string()), (at + 1, i.to_string())])
         .collect();
+    until_visible(&log.log, &row(0), places[199] + 1);
     assert_eq!(read_all(&log.log, &row(0), 0), expected, "each as a whole, and once");
 }

@@ -134,6 +134,11 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Waits until readers see what a fenced writer has written at an offset: brokers answer a commit a moment earlier.
+pub(crate) fn until_visible(log: &dyn Log, of: &TopicPartition, offset: u64) {
+    until("what was committed is visible", || (log.bounds(of).unwrap().end > offset).then_some(()));
+}
+
 /// All values of a partition from an offset to its end, with the offsets of their records.
 pub(crate) fn read_all(log: &dyn Log, from: &TopicPartition, mut at: u64) -> Vec<(u64, String)> {
     let end = log.bounds(from).unwrap().end;

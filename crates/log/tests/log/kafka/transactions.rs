@@ -2,7 +2,7 @@
 
 use emostream_log::{FencedWriter, Log, LogError};
 
-use super::setup::{Space, read_all, row};
+use super::setup::{Space, read_all, row, until_visible};
 use crate::setup::{at, values, wait};
 
 #[test]
@@ -23,7 +23,8 @@ fn taking_an_identity_fences_its_holder() {
         assert!(matches!(late, Err(LogError::Fenced(owner)) if owner == "merge-0"));
     }
     assert!(wait(second.append(&row(0), values(&["d"]))).unwrap().first_offset >= end);
-    wait(other.append(&row(0), values(&["e"]))).unwrap();
+    let last = wait(other.append(&row(0), values(&["e"]))).unwrap();
+    until_visible(&log.log, &row(0), last.first_offset);
     let read: Vec<_> =
         read_all(&log.log, &row(0), 0).into_iter().map(|(_, value)| value).filter(|v| v != "b").collect();
     assert_eq!(read, ["a", "d", "e"]);
@@ -40,6 +41,7 @@ fn markers_take_offsets_and_readers_pass_them() {
         |writer: &dyn FencedWriter, text: &str| wait(writer.append(&row(0), values(&[text, text]))).unwrap();
     let places: Vec<_> = (0..20).map(|i| write(&*writer, &i.to_string()).first_offset).collect();
     assert!(places.windows(2).all(|pair| pair[1] > pair[0] + 1));
+    until_visible(&log.log, &row(0), places[19] + 1);
     let bounds = log.bounds(&row(0)).unwrap();
     assert!(bounds.end > places[19] + 2, "the last marker is behind the last record: {bounds:?}");
     // Whoever follows arrives at the end, markers or not.
@@ -60,6 +62,7 @@ fn many_appends_at_once_are_committed_in_order() {
     let writer = log.fenced_writer("merge-0").unwrap();
     let under_way: Vec<_> = (0..300).map(|i| writer.append(&row(0), values(&[&i.to_string()]))).collect();
     let places: Vec<_> = under_way.into_iter().map(|append| wait(append).unwrap().first_offset).collect();
+    until_visible(&log.log, &row(0), places[299]);
     let expected: Vec<_> = places.iter().enumerate().map(|(i, &at)| (at, i.to_string())).collect();
     assert_eq!(read_all(&log.log, &row(0), 0), expected);
     let wrong = wait(writer.append(&at(0), values(&["x"])));
