@@ -18,7 +18,7 @@ use crate::{
         listener::Server,
         routes::{self, Surface},
     },
-    ingest::Ingest,
+    ingest::{Ingest, spool::SpoolError},
     intake::Intake,
     tasks::Tasks,
 };
@@ -76,7 +76,7 @@ impl Node {
             .await
             .map(|(opened, config)| (config, opened))
             .map_err(|error| StartError::Failed(error.into()))?;
-        Self::start_roles(config, listeners, internal, opened?).await.map_err(StartError::Failed)
+        Self::start_roles(config, listeners, internal, opened?).await.map_err(start_error)
     }
 
     async fn start_roles(
@@ -170,6 +170,14 @@ impl Node {
             }
         };
         step("close of the log", closing).await;
+    }
+}
+
+/// A spool that belongs elsewhere is a matter of configuration.
+fn start_error(error: anyhow::Error) -> StartError {
+    match error.downcast_ref() {
+        Some(SpoolError::Partitions { .. }) => StartError::Configuration(format!("{error:#}")),
+        _ => StartError::Failed(error),
     }
 }
 

@@ -118,10 +118,11 @@ impl Forwarder {
     }
 
     /// Adds to the backlog what this partition held at the start. Before the first of it is forwarded, which takes it away.
+    /// What cannot be read ends it: forwarding comes there when everything before has gone.
     async fn count_backlog(&mut self) -> anyhow::Result<()> {
         let (mut next, end) = (self.lane().from, self.lane().end_at_open);
         while next < end {
-            let read = self.read(next, COUNT_BYTES).await?;
+            let Ok(read) = self.read(next, COUNT_BYTES).await else { break };
             next = read.next;
             for record in read.records.iter().filter(|record| record.offset < end) {
                 self.spool.backlog.add(self.head(record)?.reactions, record.value.len());
@@ -134,7 +135,9 @@ impl Forwarder {
         let mut end = self.spool.log.follow(&self.lane().partition).context("follow the spool")?;
         loop {
             let end_now = *end.borrow_and_update();
-            self.gather(end_now).await?;
+            if let Err(unreadable) = self.gather(end_now).await {
+                return self.give_up(unreadable).await;
+            }
             if self.may_send() {
                 self.send();
                 continue;
@@ -147,6 +150,20 @@ impl Forwarder {
                 () = sleep_until(gathered.unwrap_or_else(Instant::now)), if window && gathered.is_some() => {}
             }
         }
+    }
+
+    /// Sends what lies before a place that cannot be read, as well as that goes at once, and fails.
+    async fn give_up(&mut self, unreadable: anyhow::Error) -> anyhow::Result<()> {
+        if !self.gathering.is_empty() {
+            self.send();
+        }
+        while let Some((_, append)) = self.under_way.front_mut() {
+            if append.await.is_err() {
+                break;
+            }
+            self.delivered();
+        }
+        Err(unreadable)
     }
 
     /// Reads what is durable in the spool, as far as an append has room.
@@ -245,7 +262,7 @@ impl Forwarder {
     async fn read(&mut self, from: Offset, bytes_max: usize) -> anyhow::Result<ReadBatch> {
         let (log, partition) = (self.spool.log.clone(), self.lane().partition.clone());
         let read = tokio::task::spawn_blocking(move || log.read(&partition, from, bytes_max)).await?;
-        read.context("read the spool: what this node acknowledged cannot be forwarded")
+        read.context("read what this node has acknowledged and Kafka has not")
     }
 
     fn head(&self, record: &Record) -> anyhow::Result<Head> {

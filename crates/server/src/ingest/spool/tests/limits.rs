@@ -42,7 +42,7 @@ fn new_reactions_are_refused_while_the_oldest_waits_too_long() {
 }
 
 /// A spool on a real disk, of 512 KiB.
-fn on_disk(dir: &Path, clock: &Arc<ManualClock>) -> Arc<dyn Log> {
+pub(super) fn on_disk(dir: &Path, clock: &Arc<ManualClock>) -> Arc<dyn Log> {
     let retention = Retention { age_ms: Some(0), bytes: Some(512 << 10) };
     let topics = vec![TopicConfig { name: TOPIC.into(), partitions: 1, retention }];
     let config = EmbeddedConfig { clock: clock.clone(), ..EmbeddedConfig::new(dir, topics) };
