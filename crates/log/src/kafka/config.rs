@@ -38,6 +38,8 @@ pub struct KafkaConfig {
     pub start_timeout: Duration,
     /// How long a read, a question or a commit waits for brokers that do not answer; then [`LogError::Unavailable`].
     pub request_timeout: Duration,
+    /// How long brokers wait for something new before they tell a reader that it is at the end.
+    pub fetch_wait: Duration,
     /// How long a group waits for a member that is not heard of. Brokers accept 6 s and more by default.
     pub session_timeout: Duration,
     /// How long [`Log::close`](crate::Log::close) waits for appends to become durable.
@@ -71,6 +73,7 @@ impl KafkaConfig {
             replication: 3,
             start_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
+            fetch_wait: Duration::from_millis(500),
             session_timeout: Duration::from_secs(6),
             close_timeout: Duration::from_secs(10),
             queue_records_max: 100_000,

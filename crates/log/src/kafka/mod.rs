@@ -18,7 +18,7 @@ use self::{
     clock::BrokerClock,
     groups::Groups,
     read::{READERS, Reader},
-    start::{generation, reach, topics},
+    start::{generation, reach, topics as start_topics},
     upkeep::Upkeep,
     waiting::wait_until,
     write::{Publisher, Transactions, Writer},
@@ -28,6 +28,7 @@ use crate::{
     Offset, ReadBatch, TopicPartition,
 };
 
+mod admin;
 mod client;
 mod clock;
 mod config;
@@ -36,13 +37,16 @@ mod foreign;
 mod groups;
 mod read;
 mod start;
+mod topics;
 mod upkeep;
 mod waiting;
 mod write;
 
+pub use admin::{Broker, GroupLag, GroupMember, GroupState, KafkaAdmin, KafkaSnapshot};
 pub use config::{ClientCertificate, KafkaConfig, KafkaTopic, Mechanism, Protocol, Security, TopicKind};
 pub use error::KafkaStartError;
 pub use foreign::KafkaForeignTopics;
+pub use topics::{TopicDoubt, TopicProblem, TopicShape, TopicState};
 
 /// A machine's clock that differs from the brokers' by more than this is worth a warning, in milliseconds.
 const CLOCK_OFFSET_MS_MAX: i64 = 1000;
@@ -68,6 +72,8 @@ pub struct KafkaReport {
     pub created: Vec<String>,
     /// What works and is not as it should be: replication, clocks. One line each.
     pub warnings: Vec<String>,
+    /// The same of topics that were there already: whoever made them was warned.
+    pub reminders: Vec<String>,
     /// Number of brokers.
     pub brokers: usize,
     /// The brokers' time less this machine's, in milliseconds.
@@ -107,6 +113,7 @@ impl KafkaLog {
         let mut report = KafkaReport {
             created: topics.created,
             warnings: topics.warnings,
+            reminders: topics.reminders,
             brokers,
             clock_offset_ms: clock.offset_ms(),
         };
@@ -185,29 +192,18 @@ impl KafkaLog {
     }
 }
 
-/// Makes missing topics and checks the others without opening the log; what `emostream topics create` does.
-pub fn prepare_topics(config: &KafkaConfig) -> Result<KafkaReport, KafkaStartError> {
-    config.check().map_err(KafkaStartError::Configuration)?;
-    reach::check_files(&config.security)?;
-    let config = Arc::new(config.clone());
-    let health = Arc::new(Health::default());
-    let reader = Reader::new(&config, &health)?;
-    let (brokers, topics) = prepare(&config, &reader, &health)?;
-    Ok(KafkaReport { created: topics.created, warnings: topics.warnings, brokers, clock_offset_ms: 0 })
-}
-
 fn prepare(
     config: &KafkaConfig,
     reader: &Reader,
     health: &Arc<Health>,
-) -> Result<(usize, topics::TopicsReport), KafkaStartError> {
+) -> Result<(usize, start_topics::TopicsReport), KafkaStartError> {
     let metadata = reach::brokers(config, reader, health)?;
     let brokers = metadata.brokers().len();
-    let report = topics::Topics::new(config, reader, health)?.prepare(&metadata)?;
+    let report = start_topics::prepare(config, health, &metadata)?;
     for group in config.groups.iter().map(String::as_str).chain([READERS]) {
         // Whatever else is wrong with a group shows when it is joined.
         if reader.query().is_denied(group) {
-            return Err(topics::denied(config, "Read", &format!("group {}", config.remote(group))));
+            return Err(start_topics::denied(config, "Read", &format!("group {}", config.remote(group))));
         }
     }
     Ok((brokers, report))

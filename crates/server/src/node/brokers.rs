@@ -34,6 +34,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
     match KafkaLog::open(&kafka_config(config, &node)) {
         Ok((log, report)) => {
             report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            report.reminders.iter().for_each(|reminder| tracing::debug!("{reminder}"));
             let KafkaReport { created, brokers, clock_offset_ms, .. } = report;
             tracing::info!(node, brokers, ?created, clock_offset_ms, "brokers are reached");
             let log = Arc::new(log);

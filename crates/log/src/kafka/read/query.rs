@@ -11,6 +11,7 @@ use rdkafka::{
     Offset as Place, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    groups::GroupList,
     metadata::Metadata,
 };
 
@@ -58,6 +59,7 @@ pub(super) fn reader(
     let mut client = client::reading(config, READERS);
     client
         .set("queued.max.messages.kbytes", buffer_kib.to_string())
+        .set("fetch.wait.max.ms", config.fetch_wait.as_millis().to_string())
         .set("fetch.message.max.bytes", (4 << 20).to_string());
     client.create_with_context(Context { health: Arc::clone(health) })
 }
@@ -88,6 +90,13 @@ impl Query {
         let metadata = self.consumer.fetch_metadata(topic, timeout);
         self.serve();
         metadata
+    }
+
+    /// A group's members.
+    pub(in crate::kafka) fn group(&self, remote: &str) -> KafkaResult<GroupList> {
+        let list = self.ask(|timeout| self.consumer.fetch_group_list(Some(remote), timeout));
+        self.serve();
+        list
     }
 
     pub(super) fn bounds(&self, of: &TopicPartition) -> Result<Bounds, LogError> {

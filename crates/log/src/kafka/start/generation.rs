@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use bytes::Bytes;
 
 use crate::{
-    Generation, LogError, TopicPartition,
+    Generation, LogError, Record, TopicPartition,
     embedded::Chance,
     kafka::{
         config::{KafkaConfig, TopicKind},
@@ -75,15 +75,15 @@ fn has_records(config: &KafkaConfig, reader: &Reader) -> Result<Option<String>, 
 }
 
 /// The first generation record in log order, which is near the beginning.
-fn first(config: &KafkaConfig, reader: &Reader) -> Result<Option<Generation>, LogError> {
+pub(in crate::kafka) fn first(config: &KafkaConfig, reader: &Reader) -> Result<Option<Generation>, LogError> {
     let state = TopicPartition::new(config.state_topic.as_str(), 0);
     let bounds = reader.bounds(&state)?;
     let mut at = bounds.start;
     while at < bounds.end {
         let batch = reader.read(&state, at, READ_BYTES)?;
         for record in &batch.records {
-            if record.key.as_ref().is_some_and(|key| key.starts_with(KEY.as_bytes())) {
-                return decode(&record.value).map(Some);
+            if let Some(generation) = of_record(record) {
+                return generation.map(Some);
             }
         }
         if batch.next <= at {
@@ -92,6 +92,12 @@ fn first(config: &KafkaConfig, reader: &Reader) -> Result<Option<Generation>, Lo
         at = batch.next;
     }
     Ok(None)
+}
+
+/// The generation in a record of the state topic, if it is one's.
+pub(in crate::kafka) fn of_record(record: &Record) -> Option<Result<Generation, LogError>> {
+    let is_generation = record.key.as_ref().is_some_and(|key| key.starts_with(KEY.as_bytes()));
+    is_generation.then(|| decode(&record.value))
 }
 
 fn begin(

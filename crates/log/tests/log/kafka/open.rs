@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use emostream_log::{
     Log, LogError,
     kafka::{
-        KafkaConfig, KafkaLog, KafkaStartError, KafkaTopic, Protocol, Security, TopicKind, prepare_topics,
+        KafkaAdmin, KafkaConfig, KafkaLog, KafkaStartError, KafkaTopic, Protocol, Security, TopicDoubt,
+        TopicKind,
     },
 };
 use rdkafka::{
@@ -14,7 +15,7 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 
-use super::setup::Space;
+use super::setup::{Space, row};
 use crate::setup::{at, values, wait};
 
 #[test]
@@ -108,15 +109,59 @@ fn topics_that_are_not_as_they_must_be_are_named() {
 }
 
 #[test]
-fn topics_are_made_without_opening_the_log() {
+fn topics_are_made_and_deleted_without_opening_the_log() {
     let Some(mut space) = Space::new() else { return };
     space.config.replication = 3;
-    let report = prepare_topics(&space.config).unwrap();
-    assert_eq!(report.created.len(), 4);
-    if report.brokers < 3 {
-        assert!(report.warnings.iter().any(|line| line.contains("of 3 replicas")), "{report:?}");
+    let admin = KafkaAdmin::connect(&space.config).unwrap();
+    assert!(admin.topics().unwrap().iter().all(|state| state.shape.is_none()));
+    assert_eq!(admin.make_topics().unwrap().len(), 4);
+    assert!(admin.make_topics().unwrap().is_empty());
+    let states = admin.topics().unwrap();
+    KafkaAdmin::check(&states).unwrap();
+    for state in &states {
+        let shape = state.shape.as_ref().unwrap();
+        assert_eq!(shape.partitions, state.topic.partitions);
+        assert_eq!(shape.settings["message.timestamp.type"], "LogAppendTime");
+        assert_eq!(shape.replicas, admin.brokers().unwrap().len().min(3));
     }
-    assert!(prepare_topics(&space.config).unwrap().created.is_empty());
+    if admin.brokers().unwrap().len() == 1 {
+        let doubted = states.iter().filter(|state| state.doubts == [TopicDoubt::OneReplica]);
+        assert_eq!(doubted.count(), 3, "all but the short-lived one");
+        let opened = space.open();
+        assert!(opened.report.warnings.is_empty(), "whoever made the topics was warned: {:?}", opened.report);
+        assert_eq!(opened.report.reminders.len(), 1, "one line for all topics: {:?}", opened.report);
+    }
+    let names: Vec<_> = states.iter().map(|state| state.name.clone()).collect();
+    admin.delete_topics(&names).unwrap();
+    admin.delete_topics(&names).unwrap();
+    assert!(admin.topics().unwrap().iter().all(|state| state.shape.is_none()));
+    assert_eq!(admin.make_topics().unwrap().len(), 4);
+}
+
+#[test]
+fn a_log_can_be_looked_at_without_taking_part() {
+    let Some(space) = Space::new() else { return };
+    let empty = KafkaAdmin::connect(&space.config).unwrap().snapshot().unwrap();
+    assert!(empty.generation().is_none() && empty.partitions().next().is_none());
+    let log = space.open();
+    wait(log.append(&at(1), values(&["a", "b"]))).unwrap();
+    wait(log.append(&at(1), values(&["c"]))).unwrap();
+    let writer = log.fenced_writer("one").unwrap();
+    wait(writer.append(&row(0), values(&["row"]))).unwrap();
+    let mut other = space.config.clone();
+    other.topics[0].partitions = 7;
+    let admin = KafkaAdmin::connect(&other).unwrap();
+    let seen = admin.snapshot().unwrap();
+    assert_eq!(seen.generation(), Some(log.generation()));
+    assert_eq!(seen.partitions_of("taps"), Some(3), "what is there counts, not what is configured");
+    assert_eq!(seen.partitions().count(), 6);
+    assert_eq!(seen.last(&at(0)).unwrap(), None);
+    assert_eq!(seen.last(&at(1)).unwrap().unwrap().value, "c");
+    assert_eq!(seen.last(&row(0)).unwrap().unwrap().value, "row", "the marker behind it is passed over");
+    let read = seen.read(&at(1), 0, 1 << 20).unwrap();
+    assert_eq!(read.records.len(), 3);
+    assert_eq!(seen.read(&at(1), read.next, 1 << 20).unwrap().next, read.next);
+    assert!(admin.group("nobodys").unwrap().members.is_empty());
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! Groups: who is in them, and how far they are.
+
+use super::KafkaAdmin;
+use crate::{
+    Committed, TopicPartition,
+    kafka::{
+        error::{KafkaStartError, unavailable},
+        start::topics::{denied, is_denied},
+    },
+};
+
+/// A group as brokers see it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GroupState {
+    /// Its name at the brokers: with the namespace.
+    pub name: String,
+    /// Kafka's word for what it is doing: `Stable`, `Empty`, `PreparingRebalance`, …; empty when there is none.
+    pub state: String,
+    /// Who is in it.
+    pub members: Vec<GroupMember>,
+}
+
+/// A member of a group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupMember {
+    /// What its program calls itself.
+    pub client: String,
+    /// Where it connects from.
+    pub host: String,
+}
+
+/// How far a group is in one partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupLag {
+    /// Which.
+    pub partition: TopicPartition,
+    /// Its committed position, `None` before the first commit.
+    pub committed: Option<Committed>,
+    /// Offsets between the position and the end; all that is kept when nothing is committed.
+    pub lag: u64,
+}
+
+impl KafkaAdmin {
+    /// Who is in a group. A group that never was is empty.
+    pub fn group(&self, group: &str) -> Result<GroupState, KafkaStartError> {
+        let name = self.config.remote(group);
+        let query = self.reader.query();
+        let list = query.group(&name).map_err(|error| match error.rdkafka_error_code() {
+            Some(code) if is_denied(code) => denied(&self.config, "Describe", &format!("group {name}")),
+            _ => unavailable(format_args!("ask for group {name}"), &error).into(),
+        })?;
+        let Some(found) = list.groups().iter().find(|found| found.name() == name) else {
+            return Ok(GroupState { name, ..GroupState::default() });
+        };
+        let member = |member: &rdkafka::groups::GroupMemberInfo| GroupMember {
+            client: member.client_id().to_owned(),
+            host: member.client_host().trim_start_matches('/').to_owned(),
+        };
+        Ok(GroupState {
+            name,
+            state: found.state().to_owned(),
+            members: found.members().iter().map(member).collect(),
+        })
+    }
+
+    /// How far a group is in the partitions of a topic.
+    pub fn group_lag(&self, group: &str, topic: &str) -> Result<Vec<GroupLag>, KafkaStartError> {
+        if self.reader.query().is_denied(group) {
+            return Err(denied(&self.config, "Read", &format!("group {}", self.config.remote(group))));
+        }
+        let partitions = self.config.topic(topic).map_or(0, |topic| topic.partitions);
+        let lag = |partition| -> Result<GroupLag, KafkaStartError> {
+            let partition = TopicPartition::new(topic, partition);
+            let bounds = self.reader.bounds(&partition)?;
+            let committed = self.reader.query().committed(group, &partition)?;
+            let from = committed.as_ref().map_or(bounds.start, |committed| committed.offset);
+            Ok(GroupLag { lag: bounds.end.saturating_sub(from), partition, committed })
+        };
+        (0..partitions).map(lag).collect()
+    }
+}
