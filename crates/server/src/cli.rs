@@ -15,7 +15,11 @@ mod check_config;
 mod export;
 mod log;
 mod moments;
+#[cfg(feature = "kafka")]
+mod patience;
+mod place;
 mod serve;
+mod topics;
 mod user;
 
 /// Clean stop.
@@ -42,6 +46,7 @@ Examples:
   emostream user add ada --role broadcaster          somebody who may change settings; the password is asked for
   emostream log cat --topic emote-output             windows, moments and settings as JSON lines
   emostream export moments --channel main --format youtube --recording-started-at 2026-04-06T19:00:00Z
+  emostream topics create --set kafka.bootstrap_servers=localhost:9092 --set log.kind=kafka
   emostream moments try --input counts.csv --rule hard
 
 Exit codes: 0 clean stop, 1 failure while running, 2 bad configuration or arguments.";
@@ -53,7 +58,7 @@ enum Command {
     /// Print the effective configuration, or what is wrong: the first value that cannot be read, else every one that
     /// does not fit.
     CheckConfig(ConfigArgs),
-    /// Look into the log of a data directory, also while a server runs on it.
+    /// Look into the log of a data directory or on brokers, also while servers run on it.
     Log(log::LogArgs),
     /// Write reactions or moments as files for other programs.
     Export(export::ExportArgs),
@@ -61,6 +66,8 @@ enum Command {
     Moments(moments::MomentsArgs),
     /// Make, change, list and remove accounts, also while a server runs.
     User(user::UserArgs),
+    /// Make or check the topics of a fleet on Kafka.
+    Topics(topics::TopicsArgs),
     /// Play an audience against a server.
     Simulate(Box<emostream_simulator::SimulateArgs>),
 }
@@ -130,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Moments(args) => moments::run(&args),
         Command::User(args) => user::run(&args),
+        Command::Topics(args) => topics::run(&args),
         Command::Simulate(args) => simulate(*args),
     };
     let code = result.unwrap_or_else(|error| {

@@ -28,9 +28,12 @@ mod raw;
 mod setback;
 mod snapshots;
 mod steps;
+mod stored;
 
 #[cfg(test)]
 mod tests;
+
+pub use stored::{Stage, StoredState, StreamShape, decode_state};
 
 /// The group that divides raw partitions among counting nodes.
 pub const COUNT_GROUP: &str = "emostream-count";

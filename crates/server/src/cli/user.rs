@@ -1,7 +1,5 @@
 //! `emostream user add / passwd / ls / rm`: accounts straight in the store, also while a server runs on it.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use emostream_log::{Clock, SystemClock};
@@ -9,7 +7,7 @@ use emostream_protocol::time;
 use emostream_store::{NewUser, Role, Store, StoreError, StoreOptions, User, UserId};
 use serde_json::json;
 
-use super::{ConfigArgs, EXIT_FAILED, EXIT_OK, EXIT_USAGE, say, say_error};
+use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, place::Place, say, say_error};
 use crate::{config::Config, control::accounts::passwords};
 
 mod password;
@@ -66,20 +64,6 @@ enum UserCommand {
     },
 }
 
-/// Which store.
-#[derive(Debug, Clone, Args)]
-struct Place {
-    /// TOML file with configuration, whose store is taken.
-    #[arg(long, value_name = "FILE", env = "EMOSTREAM_CONFIG")]
-    config: Option<PathBuf>,
-    /// Data directory of the server [default: data].
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Set any key of the configuration, such as store.url=sqlite:///srv/emostream.db.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-}
-
 /// Why a command did nothing: what was typed, or what is there.
 enum Refused {
     Usage(String),
@@ -132,24 +116,20 @@ async fn carry_out(command: &UserCommand) -> Result<(), Refused> {
     }
 }
 
-impl Place {
-    fn config(&self) -> Result<Config, Refused> {
-        let (config, data_dir) = (self.config.clone(), self.data_dir.clone());
-        let args = ConfigArgs { config, data_dir, set: self.set.clone(), ..ConfigArgs::default() };
-        args.load().map_err(|error| Refused::Usage(error.to_string()))
-    }
+fn config(place: &Place) -> Result<Config, Refused> {
+    place.load().map_err(|error| Refused::Usage(error.to_string()))
+}
 
-    /// Opens the store. Only who makes something may make the store itself: a mistyped directory stays without one.
-    async fn open(&self, may_create: bool) -> Result<Store, Refused> {
-        let config = self.config()?;
-        let file = config.data_dir.join("emostream.db");
-        if !may_create && config.store.url.is_none() && !file.exists() {
-            return Err(Refused::Failed(format!("there is no store {}; see --data-dir", file.display())));
-        }
-        let url = config.store.effective_url(&config.data_dir);
-        let options = StoreOptions { readers: 1, ..StoreOptions::default() };
-        Ok(Store::open(&url, &options).await?)
+/// Opens the store. Only who makes something may make the store itself: a mistyped directory stays without one.
+async fn open(place: &Place, may_create: bool) -> Result<Store, Refused> {
+    let config = config(place)?;
+    let file = config.data_dir.join("emostream.db");
+    if !may_create && config.store.url.is_none() && !file.exists() {
+        return Err(Refused::Failed(format!("there is no store {}; see --data-dir", file.display())));
     }
+    let url = config.store.effective_url(&config.data_dir);
+    let options = StoreOptions { readers: 1, ..StoreOptions::default() };
+    Ok(Store::open(&url, &options).await?)
 }
 
 fn now_us() -> i64 {
@@ -157,7 +137,7 @@ fn now_us() -> i64 {
 }
 
 async fn add(place: &Place, name: &str, role: Role, from_stdin: bool) -> Result<(), Refused> {
-    let store = place.open(true).await?;
+    let store = open(place, true).await?;
     if store.user_by_name(name).await?.is_some() {
         return Err(Refused::Failed(format!("an account {name:?} exists already")));
     }
@@ -171,7 +151,7 @@ async fn add(place: &Place, name: &str, role: Role, from_stdin: bool) -> Result<
 }
 
 async fn set(place: &Place, name: &str, from_stdin: bool) -> Result<(), Refused> {
-    let store = place.open(false).await?;
+    let store = open(place, false).await?;
     let user = existing(&store, name).await?;
     let hash = passwords::hash_now(&chosen(from_stdin)?)?;
     store.set_password_hash(user.id, &hash, now_us()).await?;
@@ -181,7 +161,7 @@ async fn set(place: &Place, name: &str, from_stdin: bool) -> Result<(), Refused>
 }
 
 async fn remove(place: &Place, name: &str) -> Result<(), Refused> {
-    let store = place.open(false).await?;
+    let store = open(place, false).await?;
     let user = existing(&store, name).await?;
     store.delete_user(user.id).await?;
     store.close().await;
@@ -202,7 +182,7 @@ fn chosen(from_stdin: bool) -> Result<String, Refused> {
 }
 
 async fn list(place: &Place, as_json: bool) -> Result<(), Refused> {
-    let store = place.open(false).await?;
+    let store = open(place, false).await?;
     let (mut users, mut after) = (Vec::new(), None);
     loop {
         let page = store.users(after, PAGE).await?;

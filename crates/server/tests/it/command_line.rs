@@ -1,6 +1,10 @@
 //! The commands besides `serve`: what they print, their exit codes, and what they say about damage.
 
+#[cfg(feature = "kafka")]
+mod log_on_brokers;
 mod moments_try;
+#[cfg(feature = "kafka")]
+mod topics;
 
 use std::{
     fs,

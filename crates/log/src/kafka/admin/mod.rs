@@ -9,7 +9,7 @@ use super::{
     error::KafkaStartError,
     read::Reader,
     start::{reach, topics::refuse},
-    topics::{TopicState, Topics},
+    topics::{TopicState, Topics, doubts_in_lines},
 };
 
 mod groups;
@@ -104,6 +104,11 @@ impl KafkaAdmin {
     /// What is in the log now. [`KafkaStartError::Topic`] when one of its topics must not be read as it is.
     pub fn snapshot(&self) -> Result<KafkaSnapshot, KafkaStartError> {
         KafkaSnapshot::of(&self.config, &self.health, &self.topics()?)
+    }
+
+    /// What could be better about topics: one line for each kind of doubt, which names all topics that it is about.
+    pub fn doubts(states: &[TopicState]) -> Vec<String> {
+        doubts_in_lines(states)
     }
 
     /// Whether a node would start on these topics; if not, what is wrong with the first.

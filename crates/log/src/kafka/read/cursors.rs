@@ -135,14 +135,8 @@ impl Cursors {
     }
 
     fn create(&self, from: &TopicPartition) -> Result<Cursor, LogError> {
-        let action = || format!("read {from}");
-        let consumer =
-            reader(&self.config, &self.health, AHEAD_KIB).map_err(|error| unavailable(action(), &error))?;
-        // Without this the first fetch comes half a second late.
-        let topic = self.config.remote(&from.topic);
-        consumer
-            .fetch_metadata(Some(&topic), self.config.request_timeout)
-            .map_err(|error| unavailable(action(), &error))?;
+        let consumer = reader(&self.config, &self.health, AHEAD_KIB)
+            .map_err(|error| unavailable(format_args!("read {from}"), &error))?;
         Ok(Cursor { consumer, at: None, used: Instant::now() })
     }
 
@@ -267,9 +261,14 @@ impl Cursor {
         offset: Offset,
     ) -> Result<Position, LogError> {
         let raw = i64::try_from(offset).unwrap_or(i64::MAX);
+        let topic = config.remote(&from.topic);
+        // Without this the first fetch from a topic comes half a second late.
+        self.consumer
+            .fetch_metadata(Some(&topic), config.request_timeout)
+            .map_err(|error| unavailable(format_args!("read {from}"), &error))?;
         let mut place = TopicPartitionList::with_capacity(1);
         place
-            .add_partition_offset(&config.remote(&from.topic), partition_number(from), Place::Offset(raw))
+            .add_partition_offset(&topic, partition_number(from), Place::Offset(raw))
             .and_then(|()| self.consumer.assign(&place))
             .map_err(|error| unavailable(format_args!("read {from}"), &error))?;
         Ok(Position { partition: from.clone(), next: offset, held: None, at_end: false })

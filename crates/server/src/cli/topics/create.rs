@@ -1,0 +1,150 @@
+//! Makes, checks and replaces topics.
+
+use std::io::{BufRead, IsTerminal};
+
+use anyhow::bail;
+use emostream_log::kafka::{KafkaAdmin, KafkaStartError, TopicShape, TopicState};
+
+use crate::{
+    aggregate::fleet::{COUNT_GROUP, MERGE_GROUP},
+    cli::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, patience::Patience, say, say_error},
+    config::Config,
+    node::{OUTPUT_TOPIC, PARTIALS_TOPIC, PULSES_TOPIC, RAW_TOPIC, kafka_config},
+};
+
+/// How this command is called in the brokers' logs.
+const CALLED: &str = "topics";
+
+/// What is there is deleted first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replace {
+    /// Whether somebody has to agree.
+    pub(super) asks: bool,
+}
+
+pub(super) fn run(config: &Config, replace: Option<Replace>) -> anyhow::Result<u8> {
+    match create(config, replace) {
+        Ok(code) => Ok(code),
+        Err(error) => match error.downcast_ref::<KafkaStartError>() {
+            Some(error) if error.is_configuration() && !matches!(error, KafkaStartError::Topic { .. }) => {
+                say_error(&error.to_string());
+                Ok(EXIT_USAGE)
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn create(config: &Config, replace: Option<Replace>) -> anyhow::Result<u8> {
+    let admin = {
+        let servers = &config.kafka.bootstrap_servers;
+        let _waiting = Patience::with(format!("waiting for the brokers {servers}"));
+        KafkaAdmin::connect(&kafka_config(config, CALLED))?
+    };
+    if let Some(replace) = replace
+        && !delete(&admin, replace)?
+    {
+        say("nothing was changed");
+        return Ok(EXIT_FAILED);
+    }
+    let made = {
+        let _waiting = Patience::with("making topics".to_owned());
+        admin.make_topics()?
+    };
+    let states = admin.topics()?;
+    let is_fine = states.iter().map(|state| tell(state, made.contains(&state.name))).fold(true, |a, b| a & b);
+    tell_replicas(&admin, config, !made.is_empty())?;
+    for doubt in KafkaAdmin::doubts(&states) {
+        say(&format!("!       {doubt}"));
+    }
+    Ok(if is_fine { EXIT_OK } else { EXIT_FAILED })
+}
+
+/// One line for a topic, and what to do about it below; whether it is as it has to be.
+fn tell(state: &TopicState, made: bool) -> bool {
+    let Some(shape) = &state.shape else {
+        say(&format!("missing {}", state.name));
+        return false;
+    };
+    for problem in &state.problems {
+        say(&format!("differs {}: {}", state.name, problem.problem));
+        say(&format!("        {}", problem.advice));
+    }
+    if let Some(key) = key_of(&state.topic.name).filter(|_| shape.partitions != state.topic.partitions) {
+        say(&format!("        its number of partitions is configured by {key}"));
+    }
+    if let Some(unseen) = &state.unseen {
+        say(&format!("unseen  {}: {unseen}", state.name));
+    }
+    let is_fine = state.problems.is_empty() && state.unseen.is_none();
+    if is_fine {
+        say(&format!("{}{}: {}", if made { "made    " } else { "fine    " }, state.name, words(shape)));
+    }
+    is_fine
+}
+
+/// The key of the configuration that says how many partitions a topic has.
+fn key_of(topic: &str) -> Option<&'static str> {
+    match topic {
+        RAW_TOPIC => Some("log.partitions"),
+        PARTIALS_TOPIC | OUTPUT_TOPIC | PULSES_TOPIC => Some("kafka.output_partitions"),
+        _ => None,
+    }
+}
+
+/// What a topic is like: `6 partitions, 3 replicas`.
+fn words(shape: &TopicShape) -> String {
+    let number = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    format!("{}, {}", number(shape.partitions as usize, "partition"), number(shape.replicas, "replica"))
+}
+
+/// Says that topics have fewer replicas than configured, where that is so for want of brokers.
+fn tell_replicas(admin: &KafkaAdmin, config: &Config, made: bool) -> anyhow::Result<()> {
+    let (replicas, wanted) = (admin.replicas()?, usize::from(config.kafka.replication));
+    if made && replicas < wanted {
+        say(&format!(
+            "!       made with {replicas} of {wanted} replicas (kafka.replication): there are no more brokers"
+        ));
+    }
+    Ok(())
+}
+
+/// Deletes all topics that are there, if nobody works on them and somebody agrees; whether it did.
+fn delete(admin: &KafkaAdmin, replace: Replace) -> anyhow::Result<bool> {
+    for group in [COUNT_GROUP, MERGE_GROUP] {
+        let group = admin.group(group)?;
+        if let Some(member) = group.members.first() {
+            bail!(
+                "{} at {} is in the group {}: stop all nodes before their topics are replaced",
+                member.client,
+                member.host,
+                group.name
+            );
+        }
+    }
+    let there: Vec<_> = admin.topics()?.into_iter().filter(|state| state.shape.is_some()).collect();
+    if there.is_empty() {
+        return Ok(true);
+    }
+    let names: Vec<_> = there.into_iter().map(|state| state.name).collect();
+    if replace.asks && !agrees(&names)? {
+        return Ok(false);
+    }
+    let _waiting = Patience::with(format!("deleting {} topics", names.len()));
+    admin.delete_topics(&names)?;
+    names.iter().for_each(|name| say(&format!("deleted {name}")));
+    Ok(true)
+}
+
+/// Asks whoever sits there. Where nobody does, nobody agrees.
+fn agrees(names: &[String]) -> anyhow::Result<bool> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        bail!("--replace deletes {} with everything in them: give --yes to agree", names.join(", "));
+    }
+    say(&format!("This deletes, with everything in them: {}", names.join(", ")));
+    say("Type yes to go on:");
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
