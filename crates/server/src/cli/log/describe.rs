@@ -196,7 +196,8 @@ fn counts(counts: impl Iterator<Item = (EmoteId, u64)>, emotes: &Emotes) -> Valu
 
 fn step_item(item: &StepItem, emotes: &Emotes) -> Value {
     match item {
-        StepItem::Partial(Partial { channel, window_start_ms, tally }) => {
+        StepItem::Partial(partial) => {
+            let Partial { channel, window_start_ms, tally } = &**partial;
             let of = |count: fn(&emostream_moments::tally::Bin) -> u64| {
                 let sums =
                     tally.emotes().iter().map(move |one| (one.emote, one.bins.iter().map(count).sum()));
