@@ -15,6 +15,7 @@ mod check_config;
 mod export;
 mod log;
 mod moments;
+mod notify;
 #[cfg(feature = "kafka")]
 mod patience;
 mod place;

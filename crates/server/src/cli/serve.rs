@@ -3,7 +3,7 @@
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigArgs, EXIT_FAILED, EXIT_OK, EXIT_USAGE, say, say_error};
+use super::{ConfigArgs, EXIT_FAILED, EXIT_OK, EXIT_USAGE, notify::Manager, say, say_error};
 use crate::{
     config::{Config, Role},
     node::{Node, StartError, since_start},
@@ -54,6 +54,8 @@ async fn serve(config: Config) -> anyhow::Result<u8> {
         roles.join(","),
         since_start().as_secs_f64()
     ));
+    let manager = Manager::of_environment();
+    manager.ready(&format!("serving {} on {}", roles.join(","), addresses.join(" ")));
     let code = tokio::select! {
         _ = terminate.recv() => EXIT_OK,
         _ = interrupt.recv() => EXIT_OK,
@@ -62,6 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<u8> {
             EXIT_FAILED
         }
     };
+    manager.stopping();
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
         () = node.stop() => {}

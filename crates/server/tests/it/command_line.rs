@@ -3,6 +3,7 @@
 #[cfg(feature = "kafka")]
 mod log_on_brokers;
 mod moments_try;
+mod service_manager;
 #[cfg(feature = "kafka")]
 mod topics;
 
