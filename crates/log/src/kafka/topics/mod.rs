@@ -1,9 +1,13 @@
 //! Topics: what they have to be (`wanted`), what they are (`state`), and making and deleting them (`make`).
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, OwnedResourceSpecifier, ResourceSpecifier},
+    admin::{AdminClient, AdminOptions, ConfigResourceResult, OwnedResourceSpecifier, ResourceSpecifier},
     error::{KafkaResult, RDKafkaErrorCode},
     metadata::Metadata,
 };
@@ -23,6 +27,9 @@ mod wanted;
 
 pub(super) use state::lines as doubts_in_lines;
 pub use state::{TopicDoubt, TopicProblem, TopicShape, TopicState};
+
+/// By then every broker has heard of a topic that one of them has made, even on a busy machine.
+const HEARD_OF: Duration = Duration::from_secs(5);
 
 /// A topic's settings by name.
 type Settings = std::collections::BTreeMap<String, String>;
@@ -63,11 +70,8 @@ impl<'a> Topics<'a> {
         if names.is_empty() {
             return Ok(HashMap::new());
         }
-        let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-        let described =
-            self.answer("DescribeConfigs", "topics", self.admin.describe_configs(&asked, &self.options()))?;
         let mut found = HashMap::new();
-        for (resource, asked) in described.into_iter().zip(names) {
+        for (resource, asked) in self.described(names)?.into_iter().zip(names) {
             match resource {
                 // Every topic has settings: none are shown to whoever may not see them.
                 Ok(resource) if resource.entries.is_empty() => {
@@ -91,6 +95,25 @@ impl<'a> Topics<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// What brokers say of topics. They show no settings of one that may not be looked into, and none of one that was made
+    /// just now and that the broker asked has not heard of yet; the client library does not tell which, so they are asked
+    /// again for a while.
+    fn described(&self, names: &[String]) -> Result<Vec<ConfigResourceResult>, KafkaStartError> {
+        let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let deadline = Instant::now() + HEARD_OF;
+        loop {
+            let described = self.admin.describe_configs(&asked, &self.options());
+            let described = self.answer("DescribeConfigs", "topics", described)?;
+            let is_empty = |resource: &ConfigResourceResult| {
+                resource.as_ref().is_ok_and(|resource| resource.entries.is_empty())
+            };
+            if !described.iter().any(is_empty) || Instant::now() > deadline {
+                return Ok(described);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn options(&self) -> AdminOptions {
