@@ -126,6 +126,11 @@ impl Merge {
         newest.or_else(|| self.settings_of(channel))
     }
 
+    /// Sequence of a channel's newest row; 0 before its first.
+    pub fn newest_seq(&self, channel: &str) -> u64 {
+        self.channels.get(channel).map_or(0, |state| state.last_seq)
+    }
+
     /// Every partition has closed through this; `i64::MIN` while one was never heard of.
     pub fn closed_through_ms(&self) -> i64 {
         self.marks.iter().copied().min().unwrap_or(i64::MIN)

@@ -180,6 +180,9 @@ pub(super) fn writing(config: &KafkaConfig) -> ClientConfig {
         .set("compression.type", "lz4")
         .set("linger.ms", "0")
         .set("message.timeout.ms", "0")
+        // A broker that does not know a producer yet takes any first sequence: of two requests on their way at once it might
+        // store the second and refuse the first, and the client would call both delivered.
+        .set("max.in.flight.requests.per.connection", "1")
         // A frozen leader is given up after this, and its successor asked for.
         .set("request.timeout.ms", "10000")
         .set("message.max.bytes", config.message_bytes_max().to_string())

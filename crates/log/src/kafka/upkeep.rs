@@ -144,24 +144,37 @@ impl Work {
         let points: Vec<_> =
             lock(&self.restore_points).iter().map(|(of, offset)| (of.clone(), *offset)).collect();
         let mut cuts = TopicPartitionList::new();
+        let mut troubles = Vec::new();
         for (of, restore_point) in points {
-            let topic = self.reader.topic(&of)?;
-            let TopicKind::Log { retention_ms } = topic.kind else { continue };
-            let start = self.reader.bounds(&of)?.start;
-            if restore_point <= start {
-                continue;
-            }
-            let kept_ms = i64::try_from(retention_ms).unwrap_or(i64::MAX);
-            let old = self.reader.offset_at(&of, self.clock.now_ms().saturating_sub(kept_ms))?;
-            let cut = restore_point.min(old);
-            if cut > start {
-                let offset = Place::Offset(i64::try_from(cut).unwrap_or(i64::MAX));
-                let added =
-                    cuts.add_partition_offset(&self.config.remote(&of.topic), partition_number(&of), offset);
-                added.map_err(|error| unavailable("delete records", &error))?;
+            // One partition without a leader must not fill the disks with all others.
+            match self.cut(&of, restore_point) {
+                Ok(None) => {}
+                Ok(Some(cut)) => {
+                    let offset = Place::Offset(i64::try_from(cut).unwrap_or(i64::MAX));
+                    let (topic, number) = (self.config.remote(&of.topic), partition_number(&of));
+                    let added = cuts.add_partition_offset(&topic, number, offset);
+                    added.map_err(|error| unavailable("delete records", &error))?;
+                }
+                Err(trouble) => troubles.push(trouble),
             }
         }
-        if cuts.count() == 0 { Ok(()) } else { self.delete(&cuts) }
+        if cuts.count() > 0 {
+            self.delete(&cuts)?;
+        }
+        troubles.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Where a partition may be cut off, if anywhere.
+    fn cut(&self, of: &TopicPartition, restore_point: Offset) -> Result<Option<Offset>, LogError> {
+        let TopicKind::Log { retention_ms } = self.reader.topic(of)?.kind else { return Ok(None) };
+        let start = self.reader.bounds(of)?.start;
+        if restore_point <= start {
+            return Ok(None);
+        }
+        let kept_ms = i64::try_from(retention_ms).unwrap_or(i64::MAX);
+        let old = self.reader.offset_at(of, self.clock.now_ms().saturating_sub(kept_ms))?;
+        let cut = restore_point.min(old);
+        Ok((cut > start).then_some(cut))
     }
 
     fn delete(&self, cuts: &TopicPartitionList) -> Result<(), LogError> {

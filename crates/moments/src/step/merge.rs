@@ -85,6 +85,11 @@ impl StepMerge {
         Taken::Applied
     }
 
+    /// Sequence of a channel's newest row that the state has made; 0 before its first.
+    pub fn newest_seq(&self, channel: &str) -> u64 {
+        self.merge.newest_seq(channel)
+    }
+
     /// Number of raw partitions.
     pub fn raw_partitions(&self) -> usize {
         self.applied.len()

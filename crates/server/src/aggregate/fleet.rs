@@ -41,6 +41,9 @@ pub const COUNT_GROUP: &str = "emostream-count";
 /// The group that divides output partitions among merging nodes.
 pub const MERGE_GROUP: &str = "emostream-merge";
 
+/// On a stop, merge is asked to end after so long even where count has not.
+const COUNT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(6);
+
 /// What counting in a fleet needs from the node.
 #[derive(Clone)]
 pub struct Components {
@@ -153,9 +156,11 @@ impl Handles {
     /// Counts what is in the log by now, merges it, stores snapshots, and leaves the groups. What is open then is closed
     /// by whoever is given the partitions next.
     pub async fn stop(&self) {
-        for stop in [&self.count, &self.merge] {
-            stop.asked.cancel();
-            stop.ended.cancelled().await;
-        }
+        self.count.asked.cancel();
+        // What count still has to say is merged too, but merge does not wait for ever where a partition takes nothing.
+        drop(tokio::time::timeout(COUNT_PATIENCE, self.count.ended.cancelled()).await);
+        self.merge.asked.cancel();
+        self.count.ended.cancelled().await;
+        self.merge.ended.cancelled().await;
     }
 }

@@ -71,6 +71,11 @@ impl Written {
         row.seq() <= newest
     }
 
+    /// Forgets channels whose rows here a state has made already, `made` being its newest sequence of each.
+    pub(super) fn forget_made(&mut self, made: impl Fn(&str) -> u64) {
+        self.0.retain(|channel, newest| *newest > made(channel));
+    }
+
     /// Whether nothing is left to be found again.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

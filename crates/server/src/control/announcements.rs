@@ -4,7 +4,11 @@
 //! compared with what the store says, and said again where it differs: so several nodes with control come to agree, in
 //! whatever order their words arrive, and nothing is forgotten while the log does not answer.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -27,7 +31,8 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let end = control.components.log.follow(&topic)?;
-    let mut announcer = Announcer { control, topic, end, at: None, said: BTreeMap::new() };
+    let mut announcer =
+        Announcer { control, topic, end, at: None, said: BTreeMap::new(), heard: BTreeSet::new() };
     let announcing = async {
         let mut directory = announcer.control.components.channels.follow();
         loop {
@@ -58,15 +63,18 @@ struct Announcer {
     at: Option<Offset>,
     /// What the topic says last of each channel.
     said: BTreeMap<ChannelName, Bytes>,
+    /// Channels of which another node has said something, and of which the store was not asked yet.
+    heard: BTreeSet<ChannelName>,
 }
 
 impl Announcer {
     /// Reads what is new in the topic, then says what is missing there.
     async fn agree(&mut self) -> anyhow::Result<()> {
-        let heard = self.listen().await?;
-        for name in heard {
-            // Another node with control may have changed it.
+        self.listen().await?;
+        // Another node with control may have changed them. Until the store was asked, this node's word may be the older.
+        while let Some(name) = self.heard.first().cloned() {
             self.control.publish_stored_channel(&name).await.context("read a channel from the store")?;
+            self.heard.remove(&name);
         }
         let channels = self.control.components.channels.all();
         for channel in channels {
@@ -89,14 +97,13 @@ impl Announcer {
         Ok(())
     }
 
-    /// Takes in what the topic says; the channels of which it says something else than this node said last.
-    async fn listen(&mut self) -> anyhow::Result<Vec<ChannelName>> {
-        let mut heard = Vec::new();
+    /// Takes in what the topic says, and notes the channels of which it says something else than this node said last.
+    async fn listen(&mut self) -> anyhow::Result<()> {
         loop {
             let end = *self.end.borrow_and_update();
             let (log, topic, at) = (self.control.components.log.clone(), self.topic.clone(), self.at);
             if at.is_some_and(|at| at >= end) {
-                return Ok(heard);
+                return Ok(());
             }
             // The log may block.
             let read = tokio::task::spawn_blocking(move || {
@@ -114,7 +121,7 @@ impl Announcer {
                 if self.said.insert(said.channel.clone(), record.value.clone()).as_ref()
                     != Some(&record.value)
                 {
-                    heard.push(said.channel);
+                    self.heard.insert(said.channel);
                 }
             }
         }

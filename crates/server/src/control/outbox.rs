@@ -71,7 +71,27 @@ impl Control {
         for (partition, records) in by_partition {
             self.append(partition, records).await?;
         }
+        for channel in self.components.channels.all() {
+            self.say_newer(&channel.name, channel.published().version).await?;
+        }
         Ok(())
+    }
+
+    /// Another node with control may have stored and appended a newer version while this one was on its way: of what is in
+    /// the log the newest has to come last. Counting leaves repeats out.
+    async fn say_newer(&self, name: &ChannelName, mut appended: u64) -> anyhow::Result<()> {
+        if self.components.settings_topic.is_none() {
+            return Ok(());
+        }
+        loop {
+            let newest = self.settings(name).await.context("read stored settings")?;
+            if newest.version <= appended {
+                return Ok(());
+            }
+            let (home, record) = self.record(name, newest.version, &newest.document)?;
+            self.append(home, vec![record]).await?;
+            appended = newest.version;
+        }
     }
 
     /// Publishes what is stored and not known to be in the log; how much that was. What can never be published is left
@@ -86,6 +106,7 @@ impl Control {
                 Ok(Settings { document, .. }) => {
                     let (home, record) = self.record(&channel, version, &document)?;
                     self.append(home, vec![record]).await?;
+                    self.say_newer(&channel, version).await?;
                     if let Err(error) = self.show(&channel, version, document) {
                         tracing::error!(%channel, version, error = format!("{error:#}"), "settings are not shown");
                     }

@@ -1,9 +1,9 @@
 //! Follows a partition of the output log and turns each row into a frame, once for all viewers.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use emostream_log::{Offset, Record, TopicPartition};
+use emostream_log::{LogError, Offset, Record, TopicPartition};
 use emostream_moments::ScaleDown;
 use emostream_protocol::{Epoch, Position, frame, position::sequence, row::Row};
 use tokio::runtime::Handle;
@@ -18,6 +18,9 @@ use crate::{
 const HISTORY_MS: i64 = 10 * 60_000;
 
 const READ_BYTES: usize = 1 << 20;
+
+/// After a read that failed, the next one waits so long.
+const REST: Duration = Duration::from_secs(1);
 
 /// Starts one follower for each partition.
 pub(super) fn start(
@@ -80,12 +83,37 @@ impl Follower {
                 }
                 continue;
             }
-            let read = self.components.log.read(&self.partition, at, READ_BYTES)?;
-            at = read.next;
-            for record in &read.records {
-                self.take(record);
+            match self.components.log.read(&self.partition, at, READ_BYTES) {
+                Ok(read) => {
+                    at = read.next;
+                    read.records.iter().for_each(|record| self.take(record));
+                }
+                Err(LogError::OutOfRange { start, .. }) if start > at => {
+                    tracing::warn!(partition = %self.partition, from = at, to = start, "rows are gone before they were shown");
+                    self.jump(start)?;
+                    at = start;
+                }
+                Err(LogError::Closed) => return Ok(()),
+                // Viewers keep what they have; the rest follows when the log answers.
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(partition = %self.partition, %error, "rows cannot be read; trying again");
+                    tokio::time::sleep(REST).await;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Notes that rows before an offset were never read: who resumes is told so.
+    fn jump(&mut self, to: Offset) -> anyhow::Result<()> {
+        let first = self.components.log.read(&self.partition, to, 1)?.records.into_iter().next();
+        let row = first.and_then(|record| Row::decode(&record.value, &self.components.emotes).ok());
+        if let Some(row) = row {
+            self.floor = self.floor.max(row.seq().saturating_sub(1));
+            self.known.clear();
+            self.meet_channels();
+        }
+        Ok(())
     }
 
     /// The offset to read from. A row's event time is never after its append: all rows from the span's first instant on

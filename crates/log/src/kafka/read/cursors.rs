@@ -210,8 +210,7 @@ impl Cursor {
     ) -> Result<Option<Record>, LogError> {
         let from = &at.partition;
         loop {
-            // At an end the client says nothing until something comes: a moment is enough to see what has.
-            let wait = if have_some || at.at_end { Duration::ZERO } else { Duration::from_millis(100) };
+            let wait = if have_some { Duration::ZERO } else { Duration::from_millis(100) };
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
                     at.at_end = false;
@@ -229,7 +228,8 @@ impl Cursor {
                     return Err(unavailable(format_args!("read {from}"), &error));
                 }
                 Some(Err(error)) => tracing::debug!(error = words(&error), partition = %from, "read"),
-                None if have_some => return Ok(None),
+                // At an end the client says nothing until something comes: a moment was enough to see what has.
+                None if have_some || at.at_end => return Ok(None),
                 None => {}
             }
             if Instant::now() >= deadline {

@@ -1,6 +1,7 @@
 //! One client for each followed topic, on a thread of its own, that brings what is new into memory and tells followers.
 
 use std::{
+    cell::Cell,
     collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, RwLock,
@@ -112,6 +113,7 @@ impl Tails {
             tail: Arc::clone(&tail),
             consumer,
             assigned: BTreeSet::new(),
+            lost_place: Cell::new(false),
             ended: Arc::clone(&self.ended),
         };
         let builder = std::thread::Builder::new().name(format!("kafka-tail-{topic}"));
@@ -140,6 +142,8 @@ struct Thread {
     tail: Arc<Tail>,
     consumer: BaseConsumer<Context>,
     assigned: BTreeSet<u32>,
+    /// A place was gone, and where to go on is still to be asked: the client does not read that partition any more.
+    lost_place: Cell<bool>,
     ended: Arc<AtomicBool>,
 }
 
@@ -155,6 +159,9 @@ impl Thread {
                 pruned = Instant::now();
             }
             self.follow_new(&remote);
+            if self.lost_place.get() {
+                self.lost_place.set(!self.find_place_again());
+            }
             if self.assigned.is_empty() {
                 std::thread::sleep(POLL / 5);
             } else {
@@ -227,7 +234,7 @@ impl Thread {
                 }
                 Err(KafkaError::MessageConsumption(
                     RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
-                )) => self.find_place_again(),
+                )) => self.lost_place.set(true),
                 Err(error) => tracing::debug!(error = words(&error), topic = %self.tail.topic, "follow"),
             }
         }
@@ -251,19 +258,22 @@ impl Thread {
     }
 
     /// A place that brokers do not have: the partition was cut off in front, faster than it was read, or lost its end.
-    /// Goes on where there is something; readers meet what is missing by reading.
-    fn find_place_again(&self) {
+    /// Goes on where there is something; readers meet what is missing by reading. Which partition it was is not said, so
+    /// that all are placed anew. Whether that is done.
+    fn find_place_again(&self) -> bool {
         let rings: Vec<_> = read(&self.tail.rings).iter().map(|(&at, ring)| (at, Arc::clone(ring))).collect();
         let remote = self.config.remote(&self.tail.topic);
         for (partition, ring) in rings {
             let of = TopicPartition::new(Arc::clone(&self.tail.topic), partition);
-            let Ok(bounds) = self.query.bounds(&of) else { continue };
+            let Ok(bounds) = self.query.bounds(&of) else { return false };
             let from = ring.end().clamp(bounds.start, bounds.end);
-            if from == ring.end() {
+            if from != ring.end() {
+                tracing::warn!(partition = %of, from = ring.end(), to = from, "a followed place is gone; following on elsewhere");
+                ring.restart(from);
+            }
+            if !self.assigned.contains(&partition) {
                 continue;
             }
-            tracing::warn!(partition = %of, from = ring.end(), to = from, "a followed place is gone; following on elsewhere");
-            ring.restart(from);
             let place = places(&remote, &[(partition, from)]);
             let moved = self
                 .consumer
@@ -271,8 +281,10 @@ impl Thread {
                 .and_then(|()| self.consumer.incremental_assign(&place));
             if let Err(error) = moved {
                 self.complain("is not followed any more", &error);
+                return false;
             }
         }
+        true
     }
 
     fn complain(&self, what: &str, error: &KafkaError) {

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use rdkafka::{
-    ClientContext, Message, Statistics,
+    ClientContext, Message, Statistics, Timestamp,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
@@ -21,7 +21,7 @@ use rdkafka::{
 
 use super::lane::{Lane, Outcome, State, Ticket, Weight};
 use crate::{
-    AppendFuture, Clock, LogError, TopicPartition,
+    AppendFuture, LogError, TopicPartition,
     embedded::Chance,
     kafka::{
         client::{self, Context, Health},
@@ -351,8 +351,14 @@ impl ProducerContext for Deliveries {
                 return;
             }
         };
-        let offset = u64::try_from(message.offset()).unwrap_or(0);
-        let append_time_ms = message.timestamp().to_millis().unwrap_or_else(|| self.shared.clock.now_ms());
+        // The client also reports what it only concludes to be stored, without place or append time: not good enough.
+        let (Ok(offset), Timestamp::LogAppendTime(append_time_ms)) =
+            (u64::try_from(message.offset()), message.timestamp())
+        else {
+            let (topic, partition) = (message.topic(), message.partition());
+            self.give_up(&format!("append to {topic}-{partition}: no broker has said where it is"));
+            return;
+        };
         self.context.health.heard();
         if let Some((weight, sent)) = ticket.lane.delivered(ticket.id, offset, append_time_ms) {
             self.shared.release(weight);

@@ -183,7 +183,8 @@ impl Count {
         let mut read = 0;
         for (number, slot) in &mut self.partitions {
             let Slot::Counting { partition, not_before_ms } = slot else { continue };
-            if now_ms < *not_before_ms || self.findings.steps.bytes() > STEPS_BYTES_MAX {
+            let waiting = self.findings.steps.bytes() + self.findings.dead_letters.bytes();
+            if now_ms < *not_before_ms || waiting > STEPS_BYTES_MAX {
                 continue;
             }
             let before = partition.lag();

@@ -106,7 +106,10 @@ impl OutputPartition {
         keeper.follow(vec![(partials.clone(), next), (output.clone(), output_end)]);
         let bounds = log.bounds(&output)?;
         let range = output_end.max(bounds.start)..bounds.end;
-        let written = Written::read_range(log, &output, range, &components.emotes)?;
+        let mut written = Written::read_range(log, &output, range, &components.emotes)?;
+        // A channel that is silent from now on would never be found again.
+        written.forget_made(|channel| merge.newest_seq(channel));
+        let floor = if written.is_empty() { bounds.end } else { output_end };
         let end = log.follow(&partials)?;
         tracing::info!(%partials, from = next, "merging");
         let rows =
@@ -120,7 +123,7 @@ impl OutputPartition {
             end,
             written,
             taken_over_at: bounds.end,
-            floor: output_end,
+            floor,
             rows,
             keeper,
             merged_since_snapshot: false,
@@ -141,7 +144,8 @@ impl OutputPartition {
         now_ms: i64,
     ) -> Result<usize, Setback> {
         let end = *self.end.borrow_and_update();
-        if self.next >= end || self.rows.bytes > ROWS_BYTES_MAX || self.is_snapshot_due(now_ms) {
+        let waiting = self.rows.bytes + dead_letters.bytes();
+        if self.next >= end || waiting > ROWS_BYTES_MAX || self.is_snapshot_due(now_ms) {
             return Ok(0);
         }
         let batch = components.log.read(&self.partials, self.next, READ_BYTES)?;
