@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SECONDS_MAX: f64 = 6.0 + 2.5 + 3.0;
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
-    let faults: [(&str, fn(&mut Fleet) -> Result<()>); 3] = [
+    let faults: [(&str, Fault); 3] = [
         ("a node that counts and merges stops gracefully", |fleet| fleet.end(false)),
         ("a node that counts and merges is killed", |fleet| fleet.end(true)),
         ("a node that counts and merges is killed and started again", |fleet| {
@@ -57,6 +57,9 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
         ],
     }])
 }
+
+/// What befalls a fleet.
+type Fault = fn(&mut Fleet) -> Result<()>;
 
 struct Fleet<'a> {
     bench: &'a Bench,
@@ -92,7 +95,7 @@ fn counting(bench: &Bench, broker: &Broker, number: usize) -> Result<Server> {
     node(bench, broker, &format!("counting-{number}"), &["roles=[\"aggregate\"]", &name])
 }
 
-fn measure(bench: &Bench, fault: fn(&mut Fleet) -> Result<()>) -> Result<f64> {
+fn measure(bench: &Bench, fault: Fault) -> Result<f64> {
     let broker = Broker::start(&bench.scratch, bench.cores)?;
     let names: Vec<_> = (0..8).map(|number| format!("c{number}")).collect();
     let channels: Vec<_> = names.iter().map(|name| format!("{{name=\"{name}\"}}")).collect();
