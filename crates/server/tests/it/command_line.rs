@@ -3,7 +3,7 @@
 #[cfg(feature = "kafka")]
 mod log_on_brokers;
 mod moments_try;
-mod service_manager;
+mod notices;
 #[cfg(feature = "kafka")]
 mod topics;
 
