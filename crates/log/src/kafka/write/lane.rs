@@ -56,9 +56,15 @@ impl Lane {
         lock(&self.state)
     }
 
-    /// A record of an append was stored. When it was its last, says what room is free again and when the append was
-    /// sent; nothing of one that has failed already.
-    pub(super) fn delivered(&self, id: u64, offset: u64, append_time_ms: i64) -> Option<(Weight, Instant)> {
+    /// A record of an append was stored. When it was its last, `learn` is told when the append was sent, before anybody
+    /// else hears of it; says what room is free again. Nothing happens to one that has failed already.
+    pub(super) fn delivered(
+        &self,
+        id: u64,
+        offset: u64,
+        append_time_ms: i64,
+        learn: impl FnOnce(Instant),
+    ) -> Option<Weight> {
         let mut state = self.lock();
         let at = state.outstanding.iter().position(|append| append.id == id)?;
         let append = state.outstanding.get_mut(at)?;
@@ -69,9 +75,10 @@ impl Lane {
         }
         let append = state.outstanding.remove(at)?;
         drop(state);
+        learn(append.sent);
         // Whoever dropped the future does not want to know.
         append.done.send(Ok(Appended { first_offset, append_time_ms })).ok();
-        Some((append.weight, append.sent))
+        Some(append.weight)
     }
 
     /// Fails everything under way, in order; what room is free again.

@@ -360,9 +360,10 @@ impl ProducerContext for Deliveries {
             return;
         };
         self.context.health.heard();
-        if let Some((weight, sent)) = ticket.lane.delivered(ticket.id, offset, append_time_ms) {
+        // Whoever was waiting for the append may ask the clock next.
+        let learn = |sent| self.shared.clock.observe(sent, Instant::now(), append_time_ms);
+        if let Some(weight) = ticket.lane.delivered(ticket.id, offset, append_time_ms, learn) {
             self.shared.release(weight);
-            self.shared.clock.observe(sent, Instant::now(), append_time_ms);
         }
     }
 }
