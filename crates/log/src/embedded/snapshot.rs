@@ -7,8 +7,9 @@ use super::{
     identity::Identity,
     partition::Partition,
     recovery::{Access, open_partition},
+    state::{FOLDER, StateFolder},
 };
-use crate::{Bounds, Generation, LogError, Offset, ReadBatch, TopicPartition};
+use crate::{Bounds, Committed, Generation, LogError, Offset, ReadBatch, TopicPartition};
 
 /// The log as it was on disk when the snapshot was opened. Takes no lock and changes nothing. The last records
 /// may be such that the writer has not yet acknowledged.
@@ -16,6 +17,7 @@ pub struct Snapshot {
     identity: Identity,
     partitions: BTreeMap<TopicPartition, Partition>,
     damage: Vec<LogError>,
+    state: StateFolder,
 }
 
 impl Snapshot {
@@ -37,7 +39,8 @@ impl Snapshot {
             damage.extend(opened.report.damage);
             partitions.insert(name, opened.partition);
         }
-        Ok(Self { identity, partitions, damage })
+        let state = StateFolder { disk: Arc::clone(disk), dir: dir.join(FOLDER) };
+        Ok(Self { identity, partitions, damage, state })
     }
 
     /// The log's generation.
@@ -73,6 +76,11 @@ impl Snapshot {
     /// As [`crate::Log::offset_at`].
     pub fn offset_at(&self, of: &TopicPartition, append_time_ms: i64) -> Result<Offset, LogError> {
         self.partition(of)?.offset_at(append_time_ms)
+    }
+
+    /// A group's committed position, `None` before its first commit.
+    pub fn committed(&self, group: &str, of: &TopicPartition) -> Result<Option<Committed>, LogError> {
+        Ok(self.state.look(group)?.and_then(|saved| saved.commits.get(of).cloned()))
     }
 
     fn partition(&self, name: &TopicPartition) -> Result<&Partition, LogError> {

@@ -51,6 +51,14 @@ impl StateFolder {
         Ok(stored)
     }
 
+    /// What a group has stored, without changing anything; `None` for one that never has.
+    pub(crate) fn look(&self, group: &str) -> Result<Option<SavedGroup>, LogError> {
+        let path = self.dir.join(format!("{group}{GROUP_ENDING}"));
+        let Some(mut parser) = stored::load(&*self.disk, &path, GROUP_MAGIC)? else { return Ok(None) };
+        let parsed = parse_group(&mut parser);
+        parsed.map(Some).ok_or_else(|| LogError::Format(format!("{} ends early", path.display())))
+    }
+
     fn read<T>(
         &self,
         path: &Path,

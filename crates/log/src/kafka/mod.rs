@@ -42,7 +42,9 @@ mod upkeep;
 mod waiting;
 mod write;
 
-pub use admin::{Broker, GroupLag, GroupMember, GroupState, KafkaAdmin, KafkaSnapshot};
+pub use admin::{
+    Broker, ClockReading, GroupLag, GroupMember, GroupState, KafkaAdmin, KafkaSnapshot, Permission,
+};
 pub use config::{ClientCertificate, KafkaConfig, KafkaTopic, Mechanism, Protocol, Security, TopicKind};
 pub use error::KafkaStartError;
 pub use foreign::KafkaForeignTopics;

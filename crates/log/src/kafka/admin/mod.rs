@@ -13,9 +13,11 @@ use super::{
 };
 
 mod groups;
+mod permissions;
 mod snapshot;
 
 pub use groups::{GroupLag, GroupMember, GroupState};
+pub use permissions::{ClockReading, Permission};
 pub use snapshot::KafkaSnapshot;
 
 /// The brokers of a configuration, and its topics there.

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use emostream_log::{
     Log, LogError,
     kafka::{
-        KafkaAdmin, KafkaConfig, KafkaLog, KafkaStartError, KafkaTopic, Protocol, Security, TopicDoubt,
-        TopicKind,
+        KafkaAdmin, KafkaConfig, KafkaLog, KafkaStartError, KafkaTopic, Permission, Protocol, Security,
+        TopicDoubt, TopicKind,
     },
 };
 use rdkafka::{
@@ -136,6 +136,33 @@ fn topics_are_made_and_deleted_without_opening_the_log() {
     admin.delete_topics(&names).unwrap();
     assert!(admin.topics().unwrap().iter().all(|state| state.shape.is_none()));
     assert_eq!(admin.make_topics().unwrap().len(), 4);
+}
+
+#[test]
+fn asking_what_is_permitted_changes_nothing() {
+    let Some(space) = Space::new() else { return };
+    let log = space.open();
+    wait(log.append(&at(0), values(&["a"]))).unwrap();
+    let admin = KafkaAdmin::connect(&space.config).unwrap();
+    let ends = || {
+        let seen = admin.snapshot().unwrap();
+        seen.partitions().map(|of| (of.clone(), seen.bounds(&of).unwrap())).collect::<Vec<_>>()
+    };
+    let before = ends();
+    let topics = ["taps", "rows", "emote-state", "pulses"].map(str::to_owned);
+    let asked = topics.clone().map(Permission::Read).into_iter().chain(topics.map(Permission::Write));
+    let others = [
+        Permission::Delete("taps".to_owned()),
+        Permission::Group("count".to_owned()),
+        Permission::Owner("merge-x".to_owned()),
+    ];
+    for permission in asked.chain(others) {
+        let refusal = admin.refusal(&permission).unwrap();
+        assert!(refusal.is_none(), "{permission:?}: {refusal:?}");
+    }
+    assert_eq!(ends(), before);
+    let clock = admin.clock().unwrap();
+    assert!(clock.offset_ms.abs() < 5_000, "one machine has one clock: {clock:?}");
 }
 
 #[test]

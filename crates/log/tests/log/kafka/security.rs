@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use emostream_log::{
     Log,
-    kafka::{KafkaConfig, KafkaLog, KafkaStartError, Mechanism, Protocol, Security},
+    kafka::{KafkaAdmin, KafkaConfig, KafkaLog, KafkaStartError, Mechanism, Permission, Protocol, Security},
 };
 
 use super::{
@@ -124,6 +124,23 @@ fn permissions(broker: &Broker, config: &KafkaConfig) {
     grant(&[&["--operation", "DescribeConfigs", "--topic", prefix][..], &named].concat());
     denied(&["Read", "group", "count", "user bob"]);
     grant(&[&["--operation", "Read", "--group", prefix][..], &named].concat());
+    let asked = |permission: Permission| {
+        let admin = KafkaAdmin::connect(config).unwrap();
+        admin.refusal(&permission).unwrap().map(|refusal| refusal.to_string())
+    };
+    let taps = || "taps".to_owned();
+    let of_topic = |topic: &str| [Permission::Read(topic.to_owned()), Permission::Write(topic.to_owned())];
+    let needed = || {
+        of_topic("taps")
+            .into_iter()
+            .chain(of_topic("emote-state"))
+            .chain([Permission::Owner("merge-x".to_owned())])
+    };
+    for permission in needed().chain([Permission::Delete(taps())]) {
+        let refusal = asked(permission.clone()).unwrap_or_else(|| panic!("{permission:?} is permitted"));
+        assert!(refusal.contains("user bob") && refusal.contains(prefix), "{refusal}");
+    }
+    assert_eq!(asked(Permission::Group("count".to_owned())), None);
     told(config, &["read emote-state-0", "Topic authorization failed"]);
     grant(&[&["--operation", "Read", "--topic", prefix][..], &named].concat());
     told(config, &["append to", "emote-state-0", "Cluster authorization failed"]);
@@ -137,5 +154,9 @@ fn permissions(broker: &Broker, config: &KafkaConfig) {
     );
     let writer = log.fenced_writer("merge-0").unwrap();
     wait(writer.append(&row(0), values(&["allowed"]))).unwrap();
+    for permission in needed() {
+        assert_eq!(asked(permission.clone()), None, "{permission:?}");
+    }
+    assert!(asked(Permission::Delete(taps())).is_some(), "it was not granted");
     log.join("count", "taps", "m").unwrap();
 }
