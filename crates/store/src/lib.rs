@@ -14,6 +14,7 @@ mod limits;
 mod migrate;
 mod open;
 mod page;
+mod schema;
 mod settings;
 mod sql;
 mod users;
@@ -32,5 +33,6 @@ pub use limits::{
 };
 pub use open::{Store, StoreOptions};
 pub use page::Page;
+pub use schema::Schema;
 pub use settings::{NewSettings, SettingsVersion};
 pub use users::{NewUser, ParseRoleError, Role, User, UserId};

@@ -15,6 +15,11 @@ const STEPS: &[&str] = &[
     include_str!("migrate/0003-archive.sql"),
 ];
 
+/// The newest schema known.
+pub(crate) fn newest() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
 /// Applies what is missing. Refuses a schema that is newer than known, and then changes nothing.
 pub(crate) async fn migrate(database: &Database) -> Result<(), StoreError> {
     let mut change = database.change(Area::Schema).await?;
@@ -25,7 +30,7 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), StoreError> {
         Some(row) => row.get("version")?,
         None => 0,
     };
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let known = newest();
     if found > known {
         return Err(StoreError::SchemaTooNew { found, known });
     }

@@ -68,7 +68,7 @@ impl Store {
     }
 }
 
-fn bad_url() -> StoreError {
+pub(crate) fn bad_url() -> StoreError {
     StoreError::invalid("store.url", "sqlite:///path/to/file or postgres://user:password@host/database")
 }
 

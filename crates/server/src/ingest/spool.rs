@@ -40,6 +40,9 @@ mod positions;
 mod retry;
 #[cfg(test)]
 mod tests;
+mod waiting;
+
+pub use waiting::{Waiting, waiting};
 
 /// The spool's topic in its log.
 const TOPIC: &str = "spool";

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     aggregate::fleet,
-    config::{Config, SaslMechanism, SecurityProtocol},
+    config::{Config, Role, SaslMechanism, SecurityProtocol},
     durable,
 };
 
@@ -81,14 +81,16 @@ impl Brokers for Behind {
 /// What the log is opened with.
 pub fn kafka_config(config: &Config, node: &str) -> KafkaConfig {
     let kafka = &config.kafka;
-    let groups = [fleet::COUNT_GROUP, fleet::MERGE_GROUP].map(str::to_owned);
+    // Other roles need no right to them.
+    let counts = config.effective_roles().contains(&Role::Aggregate);
+    let groups: &[&str] = if counts { &[fleet::COUNT_GROUP, fleet::MERGE_GROUP] } else { &[] };
     KafkaConfig {
         security: security(config),
         client_id: format!("emostream-{node}"),
         namespace: kafka.namespace.clone(),
         node: node.to_owned(),
         state_topic: STATE_TOPIC.to_owned(),
-        groups: groups.into(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         parameters: storage::parameters(config),
         replication: kafka.replication,
         start_timeout: Duration::from_millis(kafka.start_timeout_ms),

@@ -20,7 +20,7 @@ const ANSWER_BYTES_MAX: usize = 80 << 20;
 
 /// A node with control, and what opens its internal API.
 #[derive(Debug, Clone)]
-pub(super) struct ControlClient {
+pub(crate) struct ControlClient {
     /// `host:port`.
     authority: String,
     key: Secret,
@@ -28,7 +28,7 @@ pub(super) struct ControlClient {
 
 impl ControlClient {
     /// A client for `control.url`, which is `http://host:port`.
-    pub(super) fn new(url: &str, key: Secret) -> anyhow::Result<Self> {
+    pub(crate) fn new(url: &str, key: Secret) -> anyhow::Result<Self> {
         let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
         let authority = authority.context("control.url: expected http://host:port")?;
         let with_port = if authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
@@ -40,7 +40,7 @@ impl ControlClient {
     }
 
     /// The keys that sign guests in.
-    pub(super) async fn guest_keys(&self) -> anyhow::Result<GuestKeys> {
+    pub(crate) async fn guest_keys(&self) -> anyhow::Result<GuestKeys> {
         let answer = self.get("/internal/v1/keys").await?;
         let mut answer: serde_json::Value = serde_json::from_slice(&answer).context("read its answer")?;
         serde_json::from_value(answer["guest"].take()).context("read the keys in its answer")

@@ -14,6 +14,14 @@ const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 /// System A's port, served as well when it is free.
 const LISTEN_ALSO: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3001);
 
+/// The addresses that a node binds, and whether it does not start without them.
+pub(crate) fn wanted(config: &Config) -> Vec<(SocketAddr, bool)> {
+    if config.listen.is_empty() {
+        return vec![(LISTEN_DEFAULT, true), (LISTEN_ALSO, false)];
+    }
+    config.listen.iter().map(|address| (*address, true)).collect()
+}
+
 /// Binds all addresses. Of the defaults, only the first must be free; a preset's must all be, because its clients know
 /// no others.
 pub(super) async fn all(config: &Config) -> Result<Vec<TcpListener>, StartError> {

@@ -42,7 +42,7 @@ pub fn embedded_config(config: &Config, clock: Arc<dyn Clock>) -> EmbeddedConfig
 }
 
 /// What belongs to a log's generation.
-pub(super) fn parameters(config: &Config) -> BTreeMap<String, String> {
+pub fn parameters(config: &Config) -> BTreeMap<String, String> {
     let windows = &config.windows;
     let parameters = [
         ("windows.window_ms", windows.window_ms),

@@ -1,5 +1,6 @@
 //! The commands besides `serve`: what they print, their exit codes, and what they say about damage.
 
+mod doctor;
 #[cfg(feature = "kafka")]
 mod log_on_brokers;
 mod moments_try;

@@ -62,20 +62,4 @@ impl KafkaAdmin {
             members: found.members().iter().map(member).collect(),
         })
     }
-
-    /// How far a group is in the partitions of a topic.
-    pub fn group_lag(&self, group: &str, topic: &str) -> Result<Vec<GroupLag>, KafkaStartError> {
-        if self.reader.query().is_denied(group) {
-            return Err(denied(&self.config, "Read", &format!("group {}", self.config.remote(group))));
-        }
-        let partitions = self.config.topic(topic).map_or(0, |topic| topic.partitions);
-        let lag = |partition| -> Result<GroupLag, KafkaStartError> {
-            let partition = TopicPartition::new(topic, partition);
-            let bounds = self.reader.bounds(&partition)?;
-            let committed = self.reader.query().committed(group, &partition)?;
-            let from = committed.as_ref().map_or(bounds.start, |committed| committed.offset);
-            Ok(GroupLag { lag: bounds.end.saturating_sub(from), partition, committed })
-        };
-        (0..partitions).map(lag).collect()
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::GroupLag;
 use crate::{
     Bounds, Generation, LogError, Offset, ReadBatch, Record, TopicPartition,
     kafka::{
@@ -106,6 +107,17 @@ impl KafkaSnapshot {
             }
             back *= 4;
         }
+    }
+
+    /// How far a group is in each partition of a topic that exists.
+    pub fn group_lag(&self, group: &str, topic: &str) -> Result<Vec<GroupLag>, LogError> {
+        let lag = |partition: TopicPartition| {
+            let bounds = self.bounds(&partition)?;
+            let committed = self.reader.query().committed(group, &partition)?;
+            let from = committed.as_ref().map_or(bounds.start, |committed| committed.offset);
+            Ok(GroupLag { lag: bounds.end.saturating_sub(from), partition, committed })
+        };
+        self.partitions().filter(|of| &*of.topic == topic).map(lag).collect()
     }
 
     /// The generation that a record of the state topic holds; `None` for any other record there.
