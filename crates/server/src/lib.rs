@@ -16,6 +16,7 @@ pub mod http;
 pub mod ingest;
 pub mod node;
 pub mod projection;
+pub mod relay;
 pub mod seams;
 pub mod tasks;
 pub mod telemetry;

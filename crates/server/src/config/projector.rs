@@ -20,6 +20,9 @@ pub struct ProjectorConfig {
     /// Whether `raw_shape = "native"` has a line without emote for each record without a reaction, so that readers who go by
     /// event time, such as Flink, get on in silence.
     pub ticks: bool,
+    /// A topic with all that Emostream counts, in our own shape: reactions that the bridge took in as well, and ticks. For
+    /// those who count again, such as Flink. Empty: there is none.
+    pub counting_topic: String,
     /// Topics that windows are written to as well, in the same shape.
     pub windows_also: Vec<String>,
 }
@@ -72,6 +75,7 @@ impl Default for ProjectorConfig {
             windows_shape: LineShape::Native,
             moments_shape: LineShape::Native,
             ticks: true,
+            counting_topic: String::new(),
             windows_also: Vec::new(),
         }
     }
@@ -88,6 +92,11 @@ impl ProjectorConfig {
             matches!(self.moments_shape, LineShape::Native | LineShape::Emote | LineShape::Off),
             "projector.moments_shape",
             "native, emote or off: only system A has moments",
+        );
+        findings.expect(
+            self.counting_topic.is_empty() || is_topic(&self.counting_topic),
+            "projector.counting_topic",
+            "the name of a topic: 1 to 249 letters, digits, '.', '_' or '-'",
         );
         let named = self.windows_also.iter().all(|topic| is_topic(topic));
         findings.expect(

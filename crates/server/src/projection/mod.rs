@@ -1,5 +1,9 @@
 //! What is written to Kafka for other people's programs: by the projector, with the role bridge, and by the relay.
 //!
-//! [`shapes`] are the lines as each source system reads them.
+//! [`follower`] reads the log in a group and writes; [`reactions`] and [`rows`] make lines of what it reads, [`shapes`] are the
+//! lines as each source system reads them.
 
+pub mod follower;
+pub mod reactions;
+pub mod rows;
 pub mod shapes;

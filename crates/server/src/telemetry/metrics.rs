@@ -80,6 +80,18 @@ pub struct Metrics {
     pub kafka_clock_offset_ms: Gauge,
     /// What happened between this node and the brokers since the start, by kind.
     pub kafka_events: Family<Labelled, Gauge>,
+    /// Records of other people's topics that the bridge has dealt with, by what became of them.
+    pub bridge_records: Family<Labelled, Counter>,
+    /// Records of other people's topics that the bridge has not read yet.
+    pub bridge_lag_records: Gauge,
+    /// Attempts of the bridge that failed.
+    pub bridge_failures: Counter,
+    /// Lines written to other people's topics, by what they are of.
+    pub lines_written: Family<Labelled, Counter>,
+    /// Records of the log that no line was written of yet, by what they are.
+    pub lines_lag_records: Family<Labelled, Gauge>,
+    /// Attempts to write lines that failed, by what they are of.
+    pub lines_failures: Family<Labelled, Counter>,
     /// Rows of the output that the archive has taken.
     pub archive_rows: Counter,
     /// Rows of the output that are not archived yet.
@@ -137,6 +149,12 @@ impl Default for Metrics {
             kafka_connected: Gauge::default(),
             kafka_clock_offset_ms: Gauge::default(),
             kafka_events: Family::default(),
+            bridge_records: Family::default(),
+            bridge_lag_records: Gauge::default(),
+            bridge_failures: Counter::default(),
+            lines_written: Family::default(),
+            lines_lag_records: Family::default(),
+            lines_failures: Family::default(),
             archive_rows: Counter::default(),
             archive_lag_rows: Gauge::default(),
             archive_failures: Counter::default(),
@@ -153,6 +171,7 @@ impl Default for Metrics {
         metrics.register_spool();
         metrics.register_fleet();
         metrics.register_brokers();
+        metrics.register_foreign();
         metrics.register_archive();
         metrics.register_connections();
         metrics
@@ -236,6 +255,22 @@ impl Metrics {
         r.register("kafka_clock_offset_ms", help, self.kafka_clock_offset_ms.clone());
         let help = "What happened between this node and the brokers since the start, by kind";
         r.register("kafka_events", help, self.kafka_events.clone());
+    }
+
+    fn register_foreign(&mut self) {
+        let r = &mut self.registry;
+        let help =
+            "Records of other people's topics dealt with, by what became of them: bridged, own, dead-letter";
+        r.register("bridge_records", help, self.bridge_records.clone());
+        let help = "Records of other people's topics not read yet";
+        r.register("bridge_lag_records", help, self.bridge_lag_records.clone());
+        r.register("bridge_failures", "Attempts of the bridge that failed", self.bridge_failures.clone());
+        let help = "Lines written to other people's topics, by kind: reactions, rows, relay";
+        r.register("lines_written", help, self.lines_written.clone());
+        let help = "Records of the log that no line was written of yet, by kind";
+        r.register("lines_lag_records", help, self.lines_lag_records.clone());
+        let help = "Attempts to write lines that failed, by kind";
+        r.register("lines_failures", help, self.lines_failures.clone());
     }
 
     fn register_archive(&mut self) {
