@@ -2,7 +2,8 @@
 # Makes sure that what building and testing need is there: installs what a package manager can, names the rest.
 # usage: scripts/setup.sh [--tests]    --tests: also what the tests need: a browser, an emoji font, strace for failing disk calls,
 #        PostgreSQL and, for Apache Kafka, Java, Maven and the headers of OpenSSL and zlib,
-#        and what clients are written with: curl, Python with requests and websocket-client, the npm package ws
+#        and what clients are written with: curl, Python with requests, websocket-client and
+#        kafka-python (into target/test-clients), the npm packages ws and kafkajs
 # Prints only what it does; when everything is there it prints nothing and changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -90,6 +91,7 @@ if [ "$want_tests" = yes ]; then
   # Clients of the source systems, in the languages that their users write them in.
   command -v curl >/dev/null || packages+=(curl)
   has_python_clients || packages+=(python3 python3-requests python3-websocket)
+  python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 fi
 
 # How this user may install packages: as root, through sudo, or not at all.
@@ -127,9 +129,19 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 clients=crates/server/tests/it/compat/clients
-if [ "$want_tests" = yes ] && [ ! -d $clients/node_modules/ws ] && command -v npm >/dev/null; then
-  echo "setup: installing the package ws for tests (npm)"
-  npm ci --silent --no-audit --no-fund --ignore-scripts --prefix $clients || need "the npm package ws: npm could not install it"
+has_npm_clients() { [ -d $clients/node_modules/ws ] && [ -d $clients/node_modules/kafkajs ]; }
+if [ "$want_tests" = yes ] && ! has_npm_clients && command -v npm >/dev/null; then
+  echo "setup: installing the packages ws and kafkajs for tests (npm)"
+  npm ci --silent --no-audit --no-fund --ignore-scripts --prefix $clients ||
+    need "the npm packages ws and kafkajs: npm could not install them"
+fi
+
+# Pure Python, so that any interpreter may have it: whichever the clients are run by.
+python_clients=${CARGO_TARGET_DIR:-target}/test-clients/python
+if [ "$want_tests" = yes ] && [ ! -d "$python_clients/kafka" ] && command -v python3 >/dev/null; then
+  echo "setup: installing the package kafka-python for tests (pip)"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$python_clients" 'kafka-python>=2.2,<4' ||
+    need "the Python package kafka-python: \`python3 -m pip install --target $python_clients kafka-python\` failed"
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

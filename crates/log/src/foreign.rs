@@ -26,7 +26,33 @@ pub trait ForeignTopics: Send + Sync + 'static {
     ) -> Result<Box<dyn ForeignReader>, LogError>;
 
     /// A writer of lines.
-    fn write(&self) -> Result<Box<dyn ForeignWriter>, LogError>;
+    fn write(&self, compression: Compression) -> Result<Box<dyn ForeignWriter>, LogError>;
+}
+
+/// How batches of lines are compressed. Not every reader knows each of them: Kafka's client for Node.js reads the first two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// Small and slow.
+    Gzip,
+    /// Fast.
+    Lz4,
+    /// Smallest.
+    Zstd,
+}
+
+impl Compression {
+    /// Kafka's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
 }
 
 /// A topic that somebody else may have made.

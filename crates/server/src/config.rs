@@ -28,7 +28,7 @@ pub use kafka::{KafkaConfig, SaslMechanism, SecurityProtocol};
 pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
 pub use preset::Preset;
-pub use projector::{LineShape, ProjectorConfig};
+pub use projector::{LineCompression, LineShape, ProjectorConfig};
 pub use site::{ContactConfig, SiteConfig};
 pub use spool::SpoolConfig;
 pub use store::{StoreConfig, StoreUrl};

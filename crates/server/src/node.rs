@@ -27,6 +27,7 @@ use crate::{
 mod brokers;
 mod clock;
 mod control_client;
+mod foreign;
 mod listen;
 mod shared;
 mod shared_keys;
@@ -37,6 +38,7 @@ mod topics;
 pub use brokers::{kafka_config, node_name};
 pub(crate) use control_client::ControlClient;
 pub(crate) use listen::wanted as listen_addresses;
+use foreign::Foreign;
 use shared::{Aggregate, Shared};
 use storage::Opened;
 pub use storage::{BrokerEvents, Brokers, embedded_config, log_dir, parameters as embedded_parameters};
@@ -52,6 +54,7 @@ pub struct Node {
     internal_server: Option<Arc<Server>>,
     ingest: Option<Arc<Ingest>>,
     aggregate: Option<Aggregate>,
+    foreign: Foreign,
     control: Option<Arc<Control>>,
     log: Arc<dyn Log>,
     tasks: Tasks,
@@ -105,6 +108,7 @@ impl Node {
         let edge = roles.contains(&Role::Edge).then(|| shared.start_edge()).transpose()?;
         let bridge = roles.contains(&Role::Edge).then(|| shared.start_bridge()).transpose()?;
         shared.start_console()?;
+        let foreign = shared.start_foreign(&roles)?;
 
         let intake = ingest.clone().map(|ingest| ingest as Arc<dyn Intake>);
         let endpoint = intake.clone().map(|intake| shared.endpoint(intake));
@@ -116,12 +120,13 @@ impl Node {
             server.serve(listener);
             server
         });
+        foreign.prepared().await;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
         for listener in listeners {
             server.serve(listener);
         }
         app.set_phase(Phase::Serving);
-        Ok(Self { app, server, internal_server, ingest, aggregate, control, log, tasks, addresses })
+        Ok(Self { app, server, internal_server, ingest, aggregate, foreign, control, log, tasks, addresses })
     }
 
     /// Addresses that the node listens on.
@@ -148,11 +153,13 @@ impl Node {
             let patience = STEP_PATIENCE + Duration::from_millis(self.app.config.spool.drain_timeout_ms);
             step_within("flush of ingest", patience, ingest.stop()).await;
         }
+        step("end of what other people write", self.foreign.stop_taking()).await;
         if let Some(aggregate) = &self.aggregate
             && !self.tasks.has_failed()
         {
             step("snapshot of counting", aggregate.stop()).await;
         }
+        step("lines for other people", self.foreign.stop()).await;
         self.app.viewers_leave.cancel();
         step("connections", self.server.finish()).await;
         if let Some(server) = &self.internal_server {

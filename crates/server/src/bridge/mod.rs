@@ -13,12 +13,12 @@ use emostream_log::{
 };
 use emostream_moments::StreamParameters;
 use emostream_protocol::{ChannelName, Emotes};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     channels::Channels,
     config::{BridgeConfig, BridgeFrom, ProjectorConfig, TopicsConfig},
     output::Output,
+    projection::course::Course,
     tasks::Tasks,
     telemetry::Metrics,
 };
@@ -67,27 +67,8 @@ pub struct Components {
 /// The running role.
 #[derive(Debug)]
 pub struct Handles {
-    taking: Stop,
-    projecting: Vec<Stop>,
-}
-
-/// Ends a thread, and waits for it.
-#[derive(Debug, Clone)]
-struct Stop {
-    /// Asked for, or the whole node ends.
-    asked: CancellationToken,
-    ended: CancellationToken,
-}
-
-impl Stop {
-    fn new(tasks: &Tasks) -> Self {
-        Self { asked: tasks.stop.child_token(), ended: CancellationToken::new() }
-    }
-
-    async fn stop(&self) {
-        self.asked.cancel();
-        self.ended.cancelled().await;
-    }
+    taking: Course,
+    projecting: Vec<Course>,
 }
 
 /// Starts to read other people's topics and to write to them. Contacts nobody yet.
@@ -103,13 +84,21 @@ pub fn start(
         BridgeFrom::Earliest => ForeignBegin::Earliest,
         BridgeFrom::Latest => ForeignBegin::Latest,
     };
-    let taking = Stop::new(tasks);
+    let taking = Course::new(tasks);
     runner::start(read, begin, components, &taking, tasks)?;
     let projecting = projector::start(projector, topics, components, tasks)?;
     Ok(Handles { taking, projecting })
 }
 
 impl Handles {
+    /// Waits until the topics are there, or it is known that they cannot be.
+    pub async fn prepared(&self) {
+        self.taking.prepared().await;
+        for projecting in &self.projecting {
+            projecting.prepared().await;
+        }
+    }
+
     /// Takes nothing more from other people's topics; returns when what was taken is durable, and others may go on.
     pub async fn stop_taking(&self) {
         self.taking.stop().await;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use emostream_protocol::ChannelName;
 
-use super::{Components, Stop};
+use super::Components;
 use crate::{
     config::{LineShape, ProjectorConfig, TopicsConfig},
     projection::{
+        course::Course,
         follower::{self, Follow},
         reactions::{ReactionLines, ReactionTopic},
         rows::{RowKind, RowLines, RowTopic},
@@ -28,8 +29,8 @@ pub(super) fn start(
     topics: &TopicsConfig,
     components: &Components,
     tasks: &Tasks,
-) -> anyhow::Result<Vec<Stop>> {
-    let mut stops = Vec::new();
+) -> anyhow::Result<Vec<Course>> {
+    let mut courses = Vec::new();
     let reactions = reaction_topics(config, topics, &components.channel);
     if !reactions.is_empty() {
         let raw = components.raw_topic.clone();
@@ -37,10 +38,7 @@ pub(super) fn start(
         let (parameters, emotes) = (components.parameters, components.emotes.clone());
         let lines = ReactionLines::new(reactions, partitions, parameters, emotes);
         let follow = Follow { name: "projector of reactions", group: RAW_GROUP, topic: raw };
-        let stop = Stop::new(tasks);
-        let ends = (stop.asked.clone(), stop.ended.clone());
-        follower::start(follow, lines, &followed(components, "reactions"), ends, tasks)?;
-        stops.push(stop);
+        courses.push(follower::start(follow, lines, &followed(components, config, "reactions"), tasks)?);
     }
     let rows = row_topics(config, topics, &components.channel);
     if !rows.is_empty() {
@@ -49,19 +47,17 @@ pub(super) fn start(
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
         let lines = RowLines::new(rows, partitions, components.emotes.clone());
         let follow = Follow { name: "projector of rows", group: ROWS_GROUP, topic };
-        let stop = Stop::new(tasks);
-        let ends = (stop.asked.clone(), stop.ended.clone());
-        follower::start(follow, lines, &followed(components, "rows"), ends, tasks)?;
-        stops.push(stop);
+        courses.push(follower::start(follow, lines, &followed(components, config, "rows"), tasks)?);
     }
-    Ok(stops)
+    Ok(courses)
 }
 
-fn followed(components: &Components, kind: &'static str) -> follower::Components {
+fn followed(components: &Components, config: &ProjectorConfig, kind: &'static str) -> follower::Components {
     let metrics = &components.metrics;
     follower::Components {
         log: components.log.clone(),
         topics: components.topics.clone(),
+        compression: config.compression.into(),
         member: components.member.clone(),
         written: metrics.lines_written.get_or_create(&Labelled { kind }).clone(),
         lag: metrics.lines_lag_records.get_or_create(&Labelled { kind }).clone(),

@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Components, GROUP, Stop, foreign::Reading, round::Round, source::Source};
-use crate::{tasks::Tasks, telemetry::Labelled};
+use super::{Components, GROUP, foreign::Reading, round::Round, source::Source};
+use crate::{projection::course::Course, tasks::Tasks, telemetry::Labelled};
 
 /// How long one look for records waits: so quickly the thread sees that it is to stop.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -33,7 +33,7 @@ pub(super) fn start(
     topics: Vec<String>,
     begin: ForeignBegin,
     components: &Components,
-    stop: &Stop,
+    course: &Course,
     tasks: &Tasks,
 ) -> anyhow::Result<()> {
     let channels = components.channels.clone();
@@ -47,12 +47,14 @@ pub(super) fn start(
         sources: BTreeMap::new(),
         told: None,
         runtime: Handle::current(),
-        stop: stop.asked.clone(),
+        stop: course.to_stop(),
+        course: course.clone(),
     };
-    let ended = stop.ended.clone();
+    let running = course.running();
     tasks.spawn_essential_thread("bridge", move || {
-        let _ended = ended.drop_guard();
-        runner.run()
+        let result = runner.run();
+        drop(running);
+        result
     })?;
     Ok(())
 }
@@ -67,11 +69,17 @@ struct Runner {
     told: Option<(Instant, u64)>,
     runtime: Handle,
     stop: CancellationToken,
+    course: Course,
 }
 
 impl Runner {
     fn run(mut self) -> anyhow::Result<()> {
-        self.prepare();
+        self.make_topics();
+        self.course.is_prepared();
+        // Before, nothing could be read for what it is.
+        while !self.reading.is_ready() && !self.stop.is_cancelled() {
+            self.sleep(PATIENCE);
+        }
         let mut pause_ms = PAUSE_MS.0;
         while !self.stop.is_cancelled() {
             let topics = self.components.topics.clone();
@@ -98,13 +106,9 @@ impl Runner {
         Ok(())
     }
 
-    /// Waits for what reading needs: the channel that records belong to, and the topics. A topic that may not be made is
-    /// waited for by the reader.
-    fn prepare(&mut self) {
+    /// Makes topics that are missing. The reader waits for one that may not be made.
+    fn make_topics(&self) {
         let mut pause_ms = PAUSE_MS.0;
-        while !self.reading.is_ready() && !self.stop.is_cancelled() {
-            self.sleep(PATIENCE);
-        }
         let partitions = self.components.log.partitions(&self.components.raw_topic).unwrap_or(1);
         let wanted: Vec<_> =
             self.topics.iter().map(|name| ForeignTopic { name: name.clone(), partitions }).collect();

@@ -380,6 +380,7 @@ async fn the_projector_writes_what_came_here_in_the_words_of_the_preset() {
         windows_also: vec!["publisher-emojis".into()],
         counting_topic: "counting".into(),
         ticks: false,
+        ..ProjectorConfig::default()
     });
     node.until("everything is taken", || node.theirs.is_done()).await;
     // What is in the log when it stops is written before it ends.

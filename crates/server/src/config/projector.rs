@@ -1,5 +1,6 @@
 //! `projector`: what nodes with the role bridge write for other people's programs, and in whose words.
 
+use emostream_log::foreign::Compression;
 use serde::{Deserialize, Serialize};
 
 use super::{Findings, compat::is_topic};
@@ -23,6 +24,9 @@ pub struct ProjectorConfig {
     /// A topic with all that Emostream counts, in our own shape: reactions that the bridge took in as well, and ticks. For
     /// those who count again, such as Flink. Empty: there is none.
     pub counting_topic: String,
+    /// How lines are compressed, also the relay's: `none`, `gzip`, `lz4` or `zstd`. Every reader knows the first two; many
+    /// need a library of their own for the others.
+    pub compression: LineCompression,
     /// Topics that windows are written to as well, in the same shape.
     pub windows_also: Vec<String>,
 }
@@ -68,6 +72,45 @@ impl TryFrom<String> for LineShape {
     }
 }
 
+/// How batches of lines are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", try_from = "String")]
+pub enum LineCompression {
+    /// Not at all.
+    None,
+    /// By gzip.
+    Gzip,
+    /// By LZ4.
+    Lz4,
+    /// By Zstandard.
+    Zstd,
+}
+
+impl TryFrom<String> for LineCompression {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "none" => Ok(Self::None),
+            "gzip" => Ok(Self::Gzip),
+            "lz4" => Ok(Self::Lz4),
+            "zstd" => Ok(Self::Zstd),
+            _ => Err(format!("expected none, gzip, lz4 or zstd, got {text:?}")),
+        }
+    }
+}
+
+impl From<LineCompression> for Compression {
+    fn from(configured: LineCompression) -> Self {
+        match configured {
+            LineCompression::None => Self::None,
+            LineCompression::Gzip => Self::Gzip,
+            LineCompression::Lz4 => Self::Lz4,
+            LineCompression::Zstd => Self::Zstd,
+        }
+    }
+}
+
 impl Default for ProjectorConfig {
     fn default() -> Self {
         Self {
@@ -76,6 +119,7 @@ impl Default for ProjectorConfig {
             moments_shape: LineShape::Native,
             ticks: true,
             counting_topic: String::new(),
+            compression: LineCompression::None,
             windows_also: Vec::new(),
         }
     }

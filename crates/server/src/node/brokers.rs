@@ -3,9 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use emostream_log::foreign::ForeignTopics;
 use emostream_log::kafka::{
-    ClientCertificate, KafkaConfig, KafkaLog, KafkaReport, KafkaTopic, Mechanism, Protocol, Security,
-    TopicKind,
+    ClientCertificate, KafkaConfig, KafkaForeignTopics, KafkaLog, KafkaReport, KafkaTopic, Mechanism,
+    Protocol, Security, TopicKind,
 };
 
 use super::{
@@ -31,14 +32,15 @@ const PULSES_KEPT_MS: u64 = 60_000;
 /// Opens the log of a configuration. Blocks until the brokers answer or have had their time.
 pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
     let node = node_name(config)?;
-    match KafkaLog::open(&kafka_config(config, &node)) {
-        Ok((log, report)) => {
+    let brokers = kafka_config(config, &node);
+    match KafkaLog::open(&brokers).and_then(|opened| Ok((opened, KafkaForeignTopics::new(&brokers)?))) {
+        Ok(((log, report), foreign)) => {
             report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             report.reminders.iter().for_each(|reminder| tracing::debug!("{reminder}"));
             let KafkaReport { created, brokers, clock_offset_ms, .. } = report;
             tracing::info!(node, brokers, ?created, clock_offset_ms, "brokers are reached");
             let log = Arc::new(log);
-            let brokers = Arc::new(Behind { log: log.clone(), node });
+            let brokers = Arc::new(Behind { log: log.clone(), foreign: Arc::new(foreign), node });
             let clock = Arc::new(SteadyClock::new(log.clock()));
             Ok(Opened { log, clock, brokers: Some(brokers) })
         }
@@ -50,6 +52,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
 /// A log's brokers, and who asks.
 struct Behind {
     log: Arc<KafkaLog>,
+    foreign: Arc<KafkaForeignTopics>,
     node: String,
 }
 
@@ -64,6 +67,10 @@ impl Brokers for Behind {
 
     fn clock_offset_ms(&self) -> i64 {
         self.log.clock_offset_ms()
+    }
+
+    fn foreign_topics(&self) -> Arc<dyn ForeignTopics> {
+        self.foreign.clone()
     }
 
     fn events(&self) -> BrokerEvents {

@@ -60,16 +60,16 @@ impl Aggregate {
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) tasks: Tasks,
-    log: Arc<dyn Log>,
-    output: Output,
-    emotes: Arc<Emotes>,
-    channels: Arc<Channels>,
-    metrics: Arc<Metrics>,
+    pub(super) log: Arc<dyn Log>,
+    pub(super) output: Output,
+    pub(super) emotes: Arc<Emotes>,
+    pub(super) channels: Arc<Channels>,
+    pub(super) metrics: Arc<Metrics>,
     pressure: Arc<Pressure>,
     pulses: Arc<PulsePath>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     guest_keys: Arc<ArcSwap<GuestKeys>>,
-    brokers: Option<Arc<dyn Brokers>>,
+    pub(super) brokers: Option<Arc<dyn Brokers>>,
 }
 
 impl Shared {
@@ -199,10 +199,14 @@ impl Shared {
         Ok(Ingest::start(&self.config.ingest, keys, &components, &self.tasks))
     }
 
-    pub(super) fn start_aggregate(&self) -> anyhow::Result<Aggregate> {
+    /// Window, lateness, horizon.
+    pub(super) fn parameters(&self) -> anyhow::Result<StreamParameters> {
         let windows = &self.config.windows;
-        let parameters =
-            StreamParameters::new(windows.window_ms, windows.allowed_lateness_ms, windows.horizon_ms)?;
+        Ok(StreamParameters::new(windows.window_ms, windows.allowed_lateness_ms, windows.horizon_ms)?)
+    }
+
+    pub(super) fn start_aggregate(&self) -> anyhow::Result<Aggregate> {
+        let parameters = self.parameters()?;
         if let Some(brokers) = &self.brokers {
             return self.start_aggregate_of_fleet(parameters, brokers.node()).map(Aggregate::OfFleet);
         }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use emostream_log::{
     Clock, Log, LogError, SystemClock, TopicPartition,
     embedded::{self, EmbeddedConfig, EmbeddedLog, Retention, TopicConfig},
+    foreign::ForeignTopics,
 };
 
 use super::{
@@ -75,6 +76,8 @@ pub trait Brokers: Send + Sync {
     fn clock_offset_ms(&self) -> i64;
     /// What happened since the start; each ascends.
     fn events(&self) -> BrokerEvents;
+    /// The topics that are not the log's own.
+    fn foreign_topics(&self) -> Arc<dyn ForeignTopics>;
 }
 
 /// What happened between a node and its brokers, for metrics.

@@ -10,13 +10,14 @@ use std::{
 use bytes::Bytes;
 use emostream_log::{
     Assignment, Committed, Log, LogError, Membership, Offset, Record, TopicPartition,
-    foreign::{ForeignLine, ForeignTopic, ForeignTopics, ForeignWriter},
+    foreign::{Compression, ForeignLine, ForeignTopic, ForeignTopics, ForeignWriter},
 };
 use futures_util::{FutureExt, future::select_all};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
+use super::course::Course;
 use crate::tasks::Tasks;
 
 /// Bytes read from a partition before the next one's turn.
@@ -64,6 +65,8 @@ pub struct Components {
     pub log: Arc<dyn Log>,
     /// Other people's topics.
     pub topics: Arc<dyn ForeignTopics>,
+    /// How lines are compressed on their way.
+    pub compression: Compression,
     /// This node's name in groups.
     pub member: Arc<str>,
     /// Lines written.
@@ -85,14 +88,14 @@ pub struct Follow {
     pub topic: Arc<str>,
 }
 
-/// Starts a thread that follows until `stop`. It then writes what is in the log by that time, and cancels `ended`, as it does however it ends.
+/// Starts a thread that follows until it is asked to stop. It then writes what is in the log by that time.
 pub fn start(
     follow: Follow,
     lines: impl Lines,
     components: &Components,
-    (stop, ended): (CancellationToken, CancellationToken),
     tasks: &Tasks,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Course> {
+    let course = Course::new(tasks);
     let name = follow.name;
     let follower = Follower {
         follow,
@@ -100,14 +103,17 @@ pub fn start(
         components: components.clone(),
         owned: BTreeMap::new(),
         runtime: Handle::current(),
-        stop,
+        stop: course.to_stop(),
+        course: course.clone(),
         has_given_up: false,
     };
+    let running = course.running();
     tasks.spawn_essential_thread(name, move || {
-        let _ended = ended.drop_guard();
-        follower.run()
+        let result = follower.run();
+        drop(running);
+        result
     })?;
-    Ok(())
+    Ok(course)
 }
 
 struct Follower<L> {
@@ -117,6 +123,7 @@ struct Follower<L> {
     owned: BTreeMap<TopicPartition, Owned>,
     runtime: Handle,
     stop: CancellationToken,
+    course: Course,
     /// The stop came before all lines of what was taken were written: nothing may be committed any more.
     has_given_up: bool,
 }
@@ -174,7 +181,8 @@ impl<L: Lines> Follower<L> {
         let mut pause_ms = PAUSE_MS.0;
         loop {
             let made = self.components.topics.make(&wanted);
-            let made = made.and_then(|found| Ok((found, self.components.topics.write()?)));
+            let made = made
+                .and_then(|found| Ok((found, self.components.topics.write(self.components.compression)?)));
             match made {
                 Ok((found, writer)) => {
                     let partitions: Result<Vec<u32>, String> =
@@ -182,11 +190,13 @@ impl<L: Lines> Follower<L> {
                     match partitions {
                         Ok(partitions) => {
                             self.lines.found(&partitions);
+                            self.course.is_prepared();
                             return Some(writer);
                         }
                         Err(why) => {
                             self.components.failures.inc();
                             tracing::error!("{}: {why}", self.follow.name);
+                            self.course.is_prepared();
                             self.sleep(Duration::from_secs(10));
                         }
                     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use emostream_log::{Log, foreign::ForeignTopics};
 use emostream_protocol::{ChannelName, Emotes};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{LineShape, RelayConfig},
+    config::{LineCompression, LineShape, RelayConfig},
     output::Output,
     projection::{
+        course::Course,
         follower::{self, Follow},
         rows::{RowKind, RowLines, RowTopic},
     },
@@ -41,13 +41,15 @@ pub struct Components {
 
 /// The running role.
 #[derive(Debug)]
-pub struct Handles {
-    stop: CancellationToken,
-    ended: CancellationToken,
-}
+pub struct Handles(Course);
 
 /// Starts to carry windows to the topics of the configuration. Contacts nobody yet.
-pub fn start(config: &RelayConfig, components: &Components, tasks: &Tasks) -> anyhow::Result<Handles> {
+pub fn start(
+    config: &RelayConfig,
+    compression: LineCompression,
+    components: &Components,
+    tasks: &Tasks,
+) -> anyhow::Result<Handles> {
     let topic = |name: &String| RowTopic {
         name: name.as_str().into(),
         kind: RowKind::Windows,
@@ -63,20 +65,23 @@ pub fn start(config: &RelayConfig, components: &Components, tasks: &Tasks) -> an
     let followed = follower::Components {
         log: components.log.clone(),
         topics: components.topics.clone(),
+        compression: compression.into(),
         member: components.member.clone(),
         written: metrics.lines_written.get_or_create(kind).clone(),
         lag: metrics.lines_lag_records.get_or_create(kind).clone(),
         failures: metrics.lines_failures.get_or_create(kind).clone(),
     };
-    let (stop, ended) = (tasks.stop.child_token(), CancellationToken::new());
-    follower::start(follow, lines, &followed, (stop.clone(), ended.clone()), tasks)?;
-    Ok(Handles { stop, ended })
+    follower::start(follow, lines, &followed, tasks).map(Handles)
 }
 
 impl Handles {
+    /// Waits until the topics are there, or it is known that they cannot be.
+    pub async fn prepared(&self) {
+        self.0.prepared().await;
+    }
+
     /// Relays what is in the log by now, and ends.
     pub async fn stop(&self) {
-        self.stop.cancel();
-        self.ended.cancelled().await;
+        self.0.stop().await;
     }
 }

@@ -18,7 +18,9 @@ use super::{
 use crate::{
     LogError,
     fencing::check_name,
-    foreign::{ForeignBegin, ForeignReader, ForeignTopic, ForeignTopics, ForeignWriter, FoundTopic},
+    foreign::{
+        Compression, ForeignBegin, ForeignReader, ForeignTopic, ForeignTopics, ForeignWriter, FoundTopic,
+    },
 };
 
 /// Other people's topics. Their names are taken as they are, without the log's namespace; groups have it.
@@ -52,8 +54,8 @@ impl ForeignTopics for KafkaForeignTopics {
         Ok(Box::new(reader))
     }
 
-    fn write(&self) -> Result<Box<dyn ForeignWriter>, LogError> {
-        let writer = Writer::new(&self.config, &self.health);
+    fn write(&self, compression: Compression) -> Result<Box<dyn ForeignWriter>, LogError> {
+        let writer = Writer::new(&self.config, &self.health, compression);
         let writer = writer.map_err(|error| unavailable("write to other people's topics", &error))?;
         Ok(Box::new(writer))
     }

@@ -18,7 +18,7 @@ use rdkafka::{
 
 use crate::{
     LogError,
-    foreign::{ForeignLine, ForeignWriter, OWN_HEADER, OWN_HEADER_VALUE},
+    foreign::{Compression, ForeignLine, ForeignWriter, OWN_HEADER, OWN_HEADER_VALUE},
     kafka::{
         client::{self, Context, Health},
         config::KafkaConfig,
@@ -39,12 +39,18 @@ const POLL: Duration = Duration::from_millis(1);
 pub(super) struct Writer {
     config: Arc<KafkaConfig>,
     health: Arc<Health>,
+    compression: Compression,
     producer: Option<BaseProducer<Answers>>,
 }
 
 impl Writer {
-    pub(super) fn new(config: &Arc<KafkaConfig>, health: &Arc<Health>) -> KafkaResult<Self> {
-        let mut writer = Self { config: Arc::clone(config), health: Arc::clone(health), producer: None };
+    pub(super) fn new(
+        config: &Arc<KafkaConfig>,
+        health: &Arc<Health>,
+        compression: Compression,
+    ) -> KafkaResult<Self> {
+        let (config, health) = (Arc::clone(config), Arc::clone(health));
+        let mut writer = Self { config, health, compression, producer: None };
         writer.producer = Some(writer.connect()?);
         Ok(writer)
     }
@@ -54,7 +60,7 @@ impl Writer {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            .set("compression.type", "lz4")
+            .set("compression.type", self.compression.name())
             .set("linger.ms", "2")
             // Where Kafka's own clients put a key.
             .set("partitioner", "murmur2_random")

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use emostream_log::{
     LogError, TopicPartition,
     foreign::{
-        ForeignBegin, ForeignLine, ForeignReader, ForeignRecord, ForeignTopic, ForeignTopics, Gathered,
-        TakenPartition,
+        Compression, ForeignBegin, ForeignLine, ForeignReader, ForeignRecord, ForeignTopic, ForeignTopics,
+        Gathered, TakenPartition,
     },
     kafka::{KafkaConfig, KafkaForeignTopics},
 };
@@ -267,7 +267,7 @@ fn another_member_under_the_same_name_takes_over() {
 fn lines_bear_our_header_and_keys_lie_where_others_put_them() {
     let Some(theirs) = Theirs::new(3) else { return };
     let topics = theirs.topics("one");
-    let mut writer = topics.write().unwrap();
+    let mut writer = topics.write(Compression::Lz4).unwrap();
     let line = |partition, key: &str, value: &str| ForeignLine {
         topic: theirs.name.as_str().into(),
         partition,
@@ -300,7 +300,7 @@ fn what_cannot_be_written_or_made_is_said() {
         value: Bytes::from_static(b"{}"),
     };
     let present = ForeignLine { topic: theirs.name.as_str().into(), ..missing.clone() };
-    let mut writer = topics.write().unwrap();
+    let mut writer = topics.write(Compression::None).unwrap();
     let error = writer.write(std::slice::from_ref(&missing)).unwrap_err();
     assert!(matches!(&error, LogError::Unavailable(text) if text.contains(&*missing.topic)), "{error:?}");
     writer.write(&[present]).unwrap();

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use emostream_log::{
     LogError, Offset, TopicPartition,
     foreign::{
-        ForeignBegin, ForeignLine, ForeignReader, ForeignRecord, ForeignTopic, ForeignTopics, ForeignWriter,
-        FoundTopic, Gathered, TakenPartition, TopicIdentity,
+        Compression, ForeignBegin, ForeignLine, ForeignReader, ForeignRecord, ForeignTopic, ForeignTopics,
+        ForeignWriter, FoundTopic, Gathered, TakenPartition, TopicIdentity,
     },
 };
 
@@ -99,7 +99,7 @@ impl ForeignTopics for Theirs {
         }))
     }
 
-    fn write(&self) -> Result<Box<dyn ForeignWriter>, LogError> {
+    fn write(&self, _compression: Compression) -> Result<Box<dyn ForeignWriter>, LogError> {
         Ok(Box::new(Writer(self.clone())))
     }
 }

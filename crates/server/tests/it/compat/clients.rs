@@ -8,21 +8,25 @@ use std::{
 use serde_json::Value;
 
 use super::start;
-use crate::harness::windows::final_total;
+use crate::harness::{process::BINARY, windows::final_total};
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/compat/clients").join(name)
 }
 
-/// A script for Node with the package `ws`; `scripts/setup.sh --tests` installs it beside the scripts.
+/// A script for Node with the packages `ws` and `kafkajs`; `scripts/setup.sh --tests` installs them beside the scripts.
 pub(super) fn node(name: &str, args: &[&str]) -> Command {
-    assert!(script("node_modules/ws").is_dir(), "the package ws: scripts/setup.sh --tests");
+    for package in ["ws", "kafkajs"] {
+        let is_there = script("node_modules").join(package).is_dir();
+        assert!(is_there, "the package {package}: scripts/setup.sh --tests");
+    }
     let mut command = Command::new("node");
     command.arg(script(name)).args(args).stdin(Stdio::null());
     command
 }
 
-/// A script for the Python that has `requests` and `websocket-client`; `scripts/setup.sh --tests` installs Debian's.
+/// A script for the Python that has `requests` and `websocket-client`; `scripts/setup.sh --tests` installs Debian's, and
+/// `kafka-python` in the target directory.
 pub(super) fn python(name: &str, args: &[&str]) -> Command {
     let has_both = |program: &&str| {
         let check = Command::new(program).args(["-c", "import requests, websocket"]).output();
@@ -31,8 +35,17 @@ pub(super) fn python(name: &str, args: &[&str]) -> Command {
     let program = ["python3", "/usr/bin/python3"].into_iter().find(has_both);
     let program = program.expect("python3 with requests and websocket-client: scripts/setup.sh --tests");
     let mut command = Command::new(program);
+    command.env("PYTHONPATH", python_packages());
     command.arg(script(name)).args(args).stdin(Stdio::null());
     command
+}
+
+fn python_packages() -> PathBuf {
+    // The binary is in a folder of its profile in the target directory.
+    let target = Path::new(BINARY).ancestors().nth(2).unwrap();
+    let packages = target.join("test-clients/python");
+    assert!(packages.join("kafka").is_dir(), "the package kafka-python: scripts/setup.sh --tests");
+    packages
 }
 
 #[tokio::test(flavor = "multi_thread")]

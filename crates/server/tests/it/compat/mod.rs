@@ -7,6 +7,8 @@ mod health;
 mod presets;
 mod settings;
 mod taps;
+#[cfg(feature = "kafka")]
+mod topics;
 
 use std::{net::SocketAddr, path::Path, process::Command};
 

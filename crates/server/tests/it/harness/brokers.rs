@@ -40,7 +40,16 @@ impl Namespace {
             format!("kafka.namespace={}", self.name),
             "kafka.replication=1".to_owned(),
         ];
-        settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]).collect()
+        // Other people's topics have no namespace: theirs lie in it by their names.
+        let theirs =
+            [("raw", "raw-emote-data"), ("windows", "emote-windows"), ("moments", "aggregated-emote-data")];
+        let theirs = theirs.map(|(key, topic)| format!("topics.{key}={}", self.theirs(topic)));
+        settings.into_iter().chain(theirs).flat_map(|setting| ["--set".to_owned(), setting]).collect()
+    }
+
+    /// A topic of other people's that lies in this namespace by its name.
+    pub(crate) fn theirs(&self, topic: &str) -> String {
+        format!("{}{topic}", self.name)
     }
 
     /// Runs a command here.
