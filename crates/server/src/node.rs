@@ -37,8 +37,8 @@ mod topics;
 #[cfg(feature = "kafka")]
 pub use brokers::{kafka_config, node_name};
 pub(crate) use control_client::ControlClient;
-pub(crate) use listen::wanted as listen_addresses;
 use foreign::Foreign;
+pub(crate) use listen::wanted as listen_addresses;
 use shared::{Aggregate, Shared};
 use storage::Opened;
 pub use storage::{BrokerEvents, Brokers, embedded_config, log_dir, parameters as embedded_parameters};
