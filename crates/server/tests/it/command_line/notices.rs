@@ -52,7 +52,7 @@ fn a_node_serves_although_nobody_listens() {
     let mut program = command();
     program.env("NOTIFY_SOCKET", dir.path().join("nobody"));
     program.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path().join("data"));
-    let server = Process::spawn(program).ready().unwrap();
-    assert!(server.process.stderr().contains("the service manager is not told"));
-    assert_eq!(server.stop().code, Some(0));
+    let ended = Process::spawn(program).ready().unwrap().stop();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("the service manager is not told"), "{ended:?}");
 }
