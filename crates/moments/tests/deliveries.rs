@@ -116,7 +116,7 @@ impl Deliveries {
     }
 
     /// How often each place was counted.
-    fn counts(&self, log: Vec<Bytes>) -> Vec<u64> {
+    fn counts(&self, log: &[Bytes]) -> Vec<u64> {
         let parameters = StreamParameters::default();
         let emotes = Arc::new(Emotes::new());
         let mut aggregate = Aggregate::new(parameters, 1, emotes.clone(), 1);
@@ -148,7 +148,7 @@ proptest! {
     fn each_place_counts_once(case in deliveries()) {
         let emotes = Emotes::new();
         let once = vec![1; case.places.len()];
-        prop_assert_eq!(case.counts(case.placed(&emotes)), once.clone());
-        prop_assert_eq!(case.counts(case.spooled(&emotes)), once);
+        prop_assert_eq!(&case.counts(&case.placed(&emotes)), &once);
+        prop_assert_eq!(&case.counts(&case.spooled(&emotes)), &once);
     }
 }
