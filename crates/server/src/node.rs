@@ -28,6 +28,8 @@ mod brokers;
 mod clock;
 mod control_client;
 mod foreign;
+#[cfg(feature = "kafka")]
+mod foreign_topics;
 mod listen;
 mod shared;
 mod shared_keys;
@@ -38,6 +40,8 @@ mod topics;
 pub use brokers::{kafka_config, node_name};
 pub(crate) use control_client::ControlClient;
 use foreign::Foreign;
+#[cfg(feature = "kafka")]
+pub use foreign_topics::foreign_topics;
 pub(crate) use listen::wanted as listen_addresses;
 use shared::{Aggregate, Shared};
 use storage::Opened;

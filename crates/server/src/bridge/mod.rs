@@ -32,6 +32,8 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use projector::{RAW_GROUP, ROWS_GROUP};
+
 /// The group that divides other people's partitions among the nodes with this role.
 pub const GROUP: &str = "emostream-bridge";
 

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// The group that divides raw partitions among projectors.
-pub(super) const RAW_GROUP: &str = "emostream-project-raw";
+pub const RAW_GROUP: &str = "emostream-project-raw";
 
 /// The group that divides partitions of rows among projectors.
-pub(super) const ROWS_GROUP: &str = "emostream-project-rows";
+pub const ROWS_GROUP: &str = "emostream-project-rows";
 
 /// Starts what the configuration asks for.
 pub(super) fn start(

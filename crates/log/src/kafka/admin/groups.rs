@@ -1,5 +1,7 @@
 //! Groups: who is in them, and how far they are.
 
+use rdkafka::groups::{GroupInfo, GroupMemberInfo};
+
 use super::KafkaAdmin;
 use crate::{
     Committed, TopicPartition,
@@ -41,25 +43,35 @@ pub struct GroupLag {
 }
 
 impl KafkaAdmin {
-    /// Who is in a group. A group that never was is empty.
+    /// Who is in a group. A group that never was is empty, and so is one that may not be looked at.
     pub fn group(&self, group: &str) -> Result<GroupState, KafkaStartError> {
         let name = self.config.remote(group);
-        let query = self.reader.query();
-        let list = query.group(&name).map_err(|error| match error.rdkafka_error_code() {
-            Some(code) if is_denied(code) => denied(&self.config, "Describe", &format!("group {name}")),
-            _ => unavailable(format_args!("ask for group {name}"), &error).into(),
+        let found = self.list(Some(&name))?.into_iter().find(|found| found.name == name);
+        Ok(found.unwrap_or_else(|| GroupState { name, ..GroupState::default() }))
+    }
+
+    /// All groups of the namespace that somebody is in and whose names begin so.
+    pub fn groups_with_members(&self, prefix: &str) -> Result<Vec<GroupState>, KafkaStartError> {
+        let prefix = self.config.remote(prefix);
+        let mut found = self.list(None)?;
+        found.retain(|group| group.name.starts_with(&prefix) && !group.members.is_empty());
+        Ok(found)
+    }
+
+    fn list(&self, name: Option<&str>) -> Result<Vec<GroupState>, KafkaStartError> {
+        let list = self.reader.query().group(name).map_err(|error| match error.rdkafka_error_code() {
+            Some(code) if is_denied(code) => denied(&self.config, "Describe", "groups"),
+            _ => unavailable("ask for groups", &error).into(),
         })?;
-        let Some(found) = list.groups().iter().find(|found| found.name() == name) else {
-            return Ok(GroupState { name, ..GroupState::default() });
-        };
-        let member = |member: &rdkafka::groups::GroupMemberInfo| GroupMember {
+        let member = |member: &GroupMemberInfo| GroupMember {
             client: member.client_id().to_owned(),
             host: member.client_host().trim_start_matches('/').to_owned(),
         };
-        Ok(GroupState {
-            name,
+        let state = |found: &GroupInfo| GroupState {
+            name: found.name().to_owned(),
             state: found.state().to_owned(),
             members: found.members().iter().map(member).collect(),
-        })
+        };
+        Ok(list.groups().iter().map(state).collect())
     }
 }

@@ -92,9 +92,9 @@ impl Query {
         metadata
     }
 
-    /// A group's members.
-    pub(in crate::kafka) fn group(&self, remote: &str) -> KafkaResult<GroupList> {
-        let list = self.ask(|timeout| self.consumer.fetch_group_list(Some(remote), timeout));
+    /// Members of one group, or of all.
+    pub(in crate::kafka) fn group(&self, remote: Option<&str>) -> KafkaResult<GroupList> {
+        let list = self.ask(|timeout| self.consumer.fetch_group_list(remote, timeout));
         self.serve();
         list
     }

@@ -7,7 +7,7 @@ use crate::{
     aggregate::fleet::{COUNT_GROUP, MERGE_GROUP},
     cli::patience::Patience,
     config::Config,
-    node::{PARTIALS_TOPIC, RAW_TOPIC, STATE_TOPIC, kafka_config},
+    node::{PARTIALS_TOPIC, RAW_TOPIC, STATE_TOPIC, foreign_topics, kafka_config},
 };
 
 /// How this command is called in the brokers' logs.
@@ -71,6 +71,7 @@ fn ask(admin: &KafkaAdmin, config: &Config, report: &mut Report) -> Result<(), K
     }
     let states = admin.topics()?;
     topics(&states, report);
+    others(admin, config, report)?;
     let there: Vec<_> =
         states.iter().filter(|state| state.shape.is_some()).map(|state| state.topic.name.as_str()).collect();
     let permitted = permissions::examine(admin, config, &there, report)?;
@@ -117,6 +118,24 @@ fn topics(states: &[TopicState], report: &mut Report) {
             report.fine(&check, &text);
         }
     }
+}
+
+/// Topics of other programs: how they are made is a matter of those.
+fn others(admin: &KafkaAdmin, config: &Config, report: &mut Report) -> Result<(), KafkaStartError> {
+    let known = admin.topic_names()?;
+    for topic in foreign_topics(config) {
+        let check = format!("topic {}", topic.name);
+        if known.contains(&topic.name) {
+            report.fine(&check, "there, of other programs");
+        } else {
+            report.doubt(
+                &check,
+                "missing, of other programs",
+                "emostream topics create makes it, or the first node with its role",
+            );
+        }
+    }
+    Ok(())
 }
 
 fn clock(admin: &KafkaAdmin, report: &mut Report) -> Result<(), KafkaStartError> {

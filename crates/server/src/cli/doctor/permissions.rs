@@ -5,10 +5,12 @@ use emostream_log::kafka::{KafkaAdmin, KafkaStartError, Permission};
 use super::report::Report;
 use crate::{
     aggregate::fleet::{COUNT_GROUP, MERGE_GROUP},
+    bridge,
     config::{Config, Role},
     node::{
         DEAD_LETTER_TOPIC, OUTPUT_TOPIC, PARTIALS_TOPIC, PULSES_TOPIC, RAW_TOPIC, SETTINGS_TOPIC, STATE_TOPIC,
     },
+    relay,
 };
 
 /// An owner that begins as those that merge, and that nobody is.
@@ -49,6 +51,7 @@ fn needed(roles: &[Role]) -> Vec<Permission> {
     }
     if has(Role::Relay) {
         topic(Permission::Read, &[OUTPUT_TOPIC]);
+        topic(Permission::Group, &[relay::GROUP]);
     }
     if has(Role::Control) {
         topic(Permission::Read, &[OUTPUT_TOPIC]);
@@ -59,6 +62,7 @@ fn needed(roles: &[Role]) -> Vec<Permission> {
     if has(Role::Bridge) {
         topic(Permission::Read, &[RAW_TOPIC, OUTPUT_TOPIC]);
         topic(Permission::Write, &[RAW_TOPIC, DEAD_LETTER_TOPIC]);
+        topic(Permission::Group, &[bridge::GROUP, bridge::RAW_GROUP, bridge::ROWS_GROUP]);
     }
     needed
 }
@@ -89,7 +93,9 @@ pub(super) fn examine(
         refused += 1;
         match permission {
             Permission::Write(topic) if topic == STATE_TOPIC => permitted.writes_state = false,
-            Permission::Group(_) => permitted.groups = false,
+            Permission::Group(group) if [COUNT_GROUP, MERGE_GROUP].contains(&group.as_str()) => {
+                permitted.groups = false;
+            }
             _ => {}
         }
         report.wrong(CHECK, &refusal.to_string(), "docs/operations/fleet.md lists what each role needs");

@@ -3,17 +3,22 @@
 use std::io::{BufRead, IsTerminal};
 
 use anyhow::bail;
-use emostream_log::kafka::{KafkaAdmin, KafkaStartError, TopicShape, TopicState};
+use emostream_log::{
+    foreign::{ForeignTopic, ForeignTopics},
+    kafka::{KafkaAdmin, KafkaForeignTopics, KafkaStartError, TopicShape, TopicState},
+};
 
 use crate::{
-    aggregate::fleet::{COUNT_GROUP, MERGE_GROUP},
     cli::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, patience::Patience, say, say_error},
     config::Config,
-    node::{OUTPUT_TOPIC, PARTIALS_TOPIC, PULSES_TOPIC, RAW_TOPIC, kafka_config},
+    node::{OUTPUT_TOPIC, PARTIALS_TOPIC, PULSES_TOPIC, RAW_TOPIC, foreign_topics, kafka_config},
 };
 
 /// How this command is called in the brokers' logs.
 const CALLED: &str = "topics";
+
+/// The names of our groups begin so.
+const GROUPS: &str = "emostream-";
 
 /// What is there is deleted first.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +41,15 @@ pub(super) fn run(config: &Config, replace: Option<Replace>) -> anyhow::Result<u
 }
 
 fn create(config: &Config, replace: Option<Replace>) -> anyhow::Result<u8> {
+    let kafka = kafka_config(config, CALLED);
     let admin = {
         let servers = &config.kafka.bootstrap_servers;
         let _waiting = Patience::with(format!("waiting for the brokers {servers}"));
-        KafkaAdmin::connect(&kafka_config(config, CALLED))?
+        KafkaAdmin::connect(&kafka)?
     };
+    let others = foreign_topics(config);
     if let Some(replace) = replace
-        && !delete(&admin, replace)?
+        && !delete(&admin, &others, replace)?
     {
         say("nothing was changed");
         return Ok(EXIT_FAILED);
@@ -54,10 +61,11 @@ fn create(config: &Config, replace: Option<Replace>) -> anyhow::Result<u8> {
     let states = admin.topics()?;
     let is_fine = states.iter().map(|state| tell(state, made.contains(&state.name))).fold(true, |a, b| a & b);
     tell_replicas(&admin, config, !made.is_empty())?;
+    let are_fine = tell_others(&KafkaForeignTopics::new(&kafka)?, &others)?;
     for doubt in KafkaAdmin::doubts(&states) {
         say(&format!("!       {doubt}"));
     }
-    Ok(if is_fine { EXIT_OK } else { EXIT_FAILED })
+    Ok(if is_fine && are_fine { EXIT_OK } else { EXIT_FAILED })
 }
 
 /// One line for a topic, and what to do about it below; whether it is as it has to be.
@@ -94,8 +102,11 @@ fn key_of(topic: &str) -> Option<&'static str> {
 
 /// What a topic is like: `6 partitions, 3 replicas`.
 fn words(shape: &TopicShape) -> String {
-    let number = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     format!("{}, {}", number(shape.partitions as usize, "partition"), number(shape.replicas, "replica"))
+}
+
+fn number(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Says that topics have fewer replicas than configured, where that is so for want of brokers.
@@ -109,24 +120,52 @@ fn tell_replicas(admin: &KafkaAdmin, config: &Config, made: bool) -> anyhow::Res
     Ok(())
 }
 
-/// Deletes all topics that are there, if nobody works on them and somebody agrees; whether it did.
-fn delete(admin: &KafkaAdmin, replace: Replace) -> anyhow::Result<bool> {
-    for group in [COUNT_GROUP, MERGE_GROUP] {
-        let group = admin.group(group)?;
-        if let Some(member) = group.members.first() {
-            bail!(
-                "{} at {} is in the group {}: stop all nodes before their topics are replaced",
-                member.client,
-                member.host,
-                group.name
-            );
-        }
-    }
-    let there: Vec<_> = admin.topics()?.into_iter().filter(|state| state.shape.is_some()).collect();
-    if there.is_empty() {
+/// Makes what is missing of other people's topics; whether all are there. How they are made is a matter of those who use
+/// them: what is there is fine.
+fn tell_others(foreign: &dyn ForeignTopics, topics: &[ForeignTopic]) -> anyhow::Result<bool> {
+    if topics.is_empty() {
         return Ok(true);
     }
-    let names: Vec<_> = there.into_iter().map(|state| state.name).collect();
+    let _waiting = Patience::with("making topics of other programs".to_owned());
+    let mut are_fine = true;
+    for (topic, found) in topics.iter().zip(foreign.make(topics)?) {
+        match found.partitions {
+            Ok(partitions) => {
+                let word = if found.made { "made    " } else { "fine    " };
+                say(&format!(
+                    "{word}{}: {}, of other programs",
+                    topic.name,
+                    number(partitions as usize, "partition")
+                ));
+            }
+            Err(why) => {
+                say(&format!("missing {}: {why}", topic.name));
+                are_fine = false;
+            }
+        }
+    }
+    Ok(are_fine)
+}
+
+/// Deletes all topics that are there, if nobody works on them and somebody agrees; whether it did.
+fn delete(admin: &KafkaAdmin, others: &[ForeignTopic], replace: Replace) -> anyhow::Result<bool> {
+    if let Some(group) = admin.groups_with_members(GROUPS)?.first()
+        && let Some(member) = group.members.first()
+    {
+        bail!(
+            "{} at {} is in the group {}: stop all nodes before their topics are replaced",
+            member.client,
+            member.host,
+            group.name
+        );
+    }
+    let known = admin.topic_names()?;
+    let own = admin.topics()?.into_iter().map(|state| state.name);
+    let names: Vec<_> = own.chain(others.iter().map(|topic| topic.name.clone())).collect();
+    let names: Vec<_> = names.into_iter().filter(|name| known.contains(name)).collect();
+    if names.is_empty() {
+        return Ok(true);
+    }
     if replace.asks && !agrees(&names)? {
         return Ok(false);
     }
