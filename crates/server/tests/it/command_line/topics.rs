@@ -29,9 +29,9 @@ const ALL: [&str; 10] = [
     "emote-pulses",
     "settings",
     "dead-letter",
-    "raw",
-    "windows",
-    "moments",
+    "raw-emote-data",
+    "emote-windows",
+    "aggregated-emote-data",
 ];
 
 #[test]

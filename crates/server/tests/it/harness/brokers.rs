@@ -39,10 +39,6 @@ impl Namespace {
             format!("kafka.bootstrap_servers={}", self.servers),
             format!("kafka.namespace={}", self.name),
             "kafka.replication=1".to_owned(),
-            // Names of other people's topics have no namespace by themselves.
-            format!("topics.raw={}raw", self.name),
-            format!("topics.windows={}windows", self.name),
-            format!("topics.moments={}moments", self.name),
         ];
         // Other people's topics have no namespace: theirs lie in it by their names.
         let theirs =
