@@ -137,6 +137,13 @@ impl Fleet {
         self.wait_for_answers(100).await;
     }
 
+    /// Lets the crowd go home, if there is one.
+    pub(crate) async fn disperse_crowd(&mut self) {
+        if let Some(crowd) = self.crowd.take() {
+            crowd.disperse().await;
+        }
+    }
+
     /// Waits until the crowd has had so many more answers.
     pub(crate) async fn wait_for_answers(&self, more: u64) {
         let crowd = self.crowd.as_ref().unwrap();
@@ -174,9 +181,7 @@ impl Fleet {
     /// What must hold once everything works again: what was acknowledged is counted, and each reaction once; the rows are
     /// those of an undisturbed count of the same log.
     pub(crate) async fn assert_whole(&mut self) -> Found {
-        if let Some(crowd) = self.crowd.take() {
-            crowd.disperse().await;
-        }
+        self.disperse_crowd().await;
         crowd::settle(&self.entrances, &self.ledger).await;
         self.wait_until_drained().await;
         self.looks += 1;

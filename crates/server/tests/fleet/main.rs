@@ -24,7 +24,9 @@ mod node;
 mod observer;
 mod processes;
 mod proxy;
+mod roles;
 mod security;
+mod stops;
 mod undisturbed;
 
 /// The channels that the crowd reacts in. Their rows are in different partitions of the output.

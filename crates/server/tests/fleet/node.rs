@@ -116,6 +116,13 @@ impl Node {
         ended
     }
 
+    /// SIGTERM; the caller waits for the end.
+    pub(crate) fn terminate(&mut self) -> Process {
+        let server = self.take();
+        server.process.terminate();
+        server.process
+    }
+
     fn take(&mut self) -> Server {
         self.running.take().unwrap_or_else(|| panic!("{} does not run", self.name))
     }

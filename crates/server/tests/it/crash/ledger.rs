@@ -89,8 +89,10 @@ impl Ledger {
     pub(super) fn acknowledge(&self, reactions: Vec<Reaction>) {
         let mut state = self.state();
         for reaction in reactions {
-            state.recent.push_back((Instant::now(), reaction.clone()));
-            state.acknowledged.insert(reaction.id.clone(), reaction);
+            // Counted from the first answer: who is sent again and again would grow too old.
+            if state.acknowledged.insert(reaction.id.clone(), reaction.clone()).is_none() {
+                state.recent.push_back((Instant::now(), reaction));
+            }
         }
     }
 
