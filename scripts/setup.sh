@@ -88,6 +88,8 @@ if [ "$want_tests" = yes ]; then
   # What the Kafka client is compiled with.
   has_header openssl/ssl.h || packages+=(libssl-dev)
   has_header zlib.h || packages+=(zlib1g-dev)
+  # Makes the certificates of brokers in tests.
+  command -v openssl >/dev/null || packages+=(openssl)
   # Clients of the source systems, in the languages that their users write them in.
   command -v curl >/dev/null || packages+=(curl)
   has_python_clients || packages+=(python3 python3-requests python3-websocket)
