@@ -153,7 +153,8 @@ fn delete(admin: &KafkaAdmin, others: &[ForeignTopic], replace: Replace) -> anyh
         && let Some(member) = group.members.first()
     {
         bail!(
-            "{} at {} is in the group {}: stop all nodes before their topics are replaced",
+            "{} at {} is in the group {}: stop all nodes before their topics are replaced; one that has stopped just now is \
+             forgotten within seconds (kafka.session_timeout_ms)",
             member.client,
             member.host,
             group.name

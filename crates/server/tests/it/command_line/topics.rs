@@ -1,8 +1,11 @@
 //! `emostream topics create`: what it makes, what it says of what is there, and when it deletes.
 
+use std::time::{Duration, Instant};
+
 use crate::{
     command_line::{code, text},
     harness::{
+        PATIENCE,
         brokers::Namespace,
         process::{Server, run},
     },
@@ -65,10 +68,11 @@ fn topics_are_replaced_when_nobody_works_on_them_and_somebody_agrees() {
     let settings: Vec<_> = settings.iter().map(String::as_str).collect();
     assert_eq!(told(&space, &[]).0, 0);
     let server = Server::start(dir.path(), &settings);
-    // A member is known to its group at the latest when it is ready to count.
+    until(&space, "a node is in a group", |members| members > 0);
     let (code, _, said) = told(&space, &["--replace", "--yes"]);
     assert!(code == 1 && said.contains("stop all nodes"), "{said}");
     assert_eq!(server.stop().code, Some(0));
+    until(&space, "brokers have forgotten the node", |members| members == 0);
     let before = ends(&space);
     assert!(before.iter().any(|end| *end > 0), "the node has written something: {before:?}");
 
@@ -80,6 +84,19 @@ fn topics_are_replaced_when_nobody_works_on_them_and_somebody_agrees() {
     let of = |word: &str| lines.iter().filter(|line| line.0 == word).count();
     assert_eq!((code, of("deleted"), of("made")), (0, ALL.len(), ALL.len()), "{said}");
     assert!(ends(&space).iter().all(|end| *end == 0));
+}
+
+/// Waits until so many are in the groups of a namespace.
+fn until(space: &Namespace, what: &str, holds: impl Fn(usize) -> bool) {
+    let (began, admin) = (Instant::now(), space.admin());
+    let members = || -> usize {
+        let groups = admin.groups_with_members("emostream-").unwrap();
+        groups.iter().map(|group| group.members.len()).sum()
+    };
+    while !holds(members()) {
+        assert!(began.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Ends of all partitions, as `log ls` lists them.
