@@ -195,7 +195,13 @@ impl Shared {
                     Some(RDKafkaErrorCode::QueueFull) => {
                         LogError::Overloaded(self.records.load(Ordering::SeqCst))
                     }
-                    _ => LogError::Unavailable(format!("append to {}: {}", target.topic, words(&error))),
+                    _ => {
+                        // A client that has failed for good says of each further record only that it has.
+                        let fatal = producer.client().fatal_error().map(|(_, reason)| reason);
+                        let reason = fatal.unwrap_or_else(|| words(&error));
+                        let (topic, partition) = (&target.topic, target.partition);
+                        LogError::Unavailable(format!("append to {topic}-{partition}: {reason}"))
+                    }
                 };
                 state.fail_newest(error);
                 break;
