@@ -94,14 +94,16 @@ impl Query {
 
     /// Members of one group, or of all.
     pub(in crate::kafka) fn group(&self, remote: Option<&str>) -> KafkaResult<GroupList> {
-        let list = self.ask(|timeout| self.consumer.fetch_group_list(remote, timeout));
+        let list = self.ask(None, |timeout| self.consumer.fetch_group_list(remote, timeout));
         self.serve();
         list
     }
 
     pub(super) fn bounds(&self, of: &TopicPartition) -> Result<Bounds, LogError> {
         let topic = self.config.remote(&of.topic);
-        let asked = self.ask(|timeout| self.consumer.fetch_watermarks(&topic, partition_number(of), timeout));
+        let asked = self.ask(Some(&topic), |timeout| {
+            self.consumer.fetch_watermarks(&topic, partition_number(of), timeout)
+        });
         let (start, end) =
             asked.map_err(|error| unavailable(format_args!("ask for the bounds of {of}"), &error))?;
         let offset = |raw| u64::try_from(raw).unwrap_or(0);
@@ -116,7 +118,7 @@ impl Query {
         times
             .add_partition_offset(&topic, partition_number(of), Place::Offset(append_time_ms.max(0)))
             .map_err(|error| unavailable(action(), &error))?;
-        let found = self.ask(|timeout| {
+        let found = self.ask(Some(&topic), |timeout| {
             let found = self.consumer.offsets_for_times(times.clone(), timeout)?;
             first_error(&found).map_or(Ok(found), Err)
         });
@@ -138,7 +140,7 @@ impl Query {
         let action = || format!("ask for the position of group {group} in {of}");
         let asked = self
             .of_group(group)
-            .and_then(|consumer| self.ask(|timeout| self.ask_committed(&consumer, of, timeout)))
+            .and_then(|consumer| self.ask(None, |timeout| self.ask_committed(&consumer, of, timeout)))
             .map_err(|error| unavailable(action(), &error))?;
         let topic = self.config.remote(&of.topic);
         let Some(found) = asked.find_partition(&topic, partition_number(of)) else {
@@ -191,13 +193,21 @@ impl Query {
 
     /// Asks, and where there is no leader to answer asks again until the time for questions is over: a topic that was
     /// made just now, or whose broker has died, has one soon.
-    fn ask<T>(&self, question: impl Fn(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
+    ///
+    /// What the client knows of the topic is asked for anew in between. A broker that has just come up may describe a
+    /// topic with some of its partitions only, and the client takes that as settled until its next regular refresh,
+    /// which is minutes away.
+    fn ask<T>(&self, topic: Option<&str>, question: impl Fn(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
         let deadline = Instant::now() + self.config.request_timeout;
+        let left = || deadline.saturating_duration_since(Instant::now());
         loop {
-            let answer = question(deadline.saturating_duration_since(Instant::now()));
+            let answer = question(left());
             match answer {
-                Err(error) if is_leaderless(&error) && Instant::now() + LEADERLESS_WAIT < deadline => {
+                Err(error) if is_leaderless(&error) && left() > LEADERLESS_WAIT => {
                     std::thread::sleep(LEADERLESS_WAIT);
+                    if let Some(topic) = topic {
+                        drop(self.consumer.fetch_metadata(Some(topic), left()));
+                    }
                 }
                 answer => return answer,
             }
@@ -232,6 +242,8 @@ fn is_leaderless(error: &KafkaError) -> bool {
             RDKafkaErrorCode::NotLeaderForPartition
                 | RDKafkaErrorCode::LeaderNotAvailable
                 | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
                 | RDKafkaErrorCode::FencedLeaderEpoch
                 | RDKafkaErrorCode::UnknownLeaderEpoch
                 | RDKafkaErrorCode::NotCoordinator
