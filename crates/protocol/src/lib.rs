@@ -11,6 +11,7 @@ pub mod id;
 pub mod input;
 pub mod limits;
 pub mod palette;
+pub mod placement;
 pub mod position;
 pub mod record;
 pub mod row;
