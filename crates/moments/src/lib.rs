@@ -34,4 +34,4 @@ pub use parameters::{BIN_MS, ParametersError, StreamParameters};
 pub use partial::Partial;
 pub use rule::preview;
 pub use scale::ScaleDown;
-pub use step::{StepCounter, StepMerge, StepOutput, StepPart};
+pub use step::{MemoryFull, StepCounter, StepMerge, StepOutput, StepPart};

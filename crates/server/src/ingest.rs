@@ -22,6 +22,7 @@ use crate::{
 pub mod batcher;
 pub mod endpoint;
 pub mod identity;
+mod memory;
 mod recent;
 pub mod spool;
 
@@ -38,6 +39,8 @@ pub struct Components {
     pub topic: Arc<str>,
     /// Where that log is Kafka: what reactions are written to first. It has as many partitions as the topic.
     pub spool: Option<Arc<Spool>>,
+    /// The topic on which counting nodes elsewhere say that their memory is full; none where counting is in this process.
+    pub pulses_topic: Option<Arc<str>>,
     /// Known emotes.
     pub emotes: Arc<Emotes>,
     /// How full counting is.
@@ -80,11 +83,14 @@ impl Ingest {
         keys: Arc<ArcSwap<GuestKeys>>,
         components: &Components,
         tasks: &Tasks,
-    ) -> Arc<Self> {
+    ) -> anyhow::Result<Arc<Self>> {
+        if let Some(topic) = &components.pulses_topic {
+            memory::follow(&components.log, topic, &components.pressure, &components.clock, tasks)?;
+        }
         if let Some(spool) = &components.spool {
             spool.start(&components.log, &components.topic, tasks);
         }
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             batcher: Batcher::start(config, components, tasks),
             spool: components.spool.clone(),
             keys,
@@ -93,7 +99,7 @@ impl Ingest {
             remembered_ids_max: config.remembered_ids_max,
             clock: components.clock.clone(),
             emotes: components.emotes.clone(),
-        })
+        }))
     }
 
     /// Known emotes.
@@ -113,8 +119,8 @@ impl Ingest {
 
 impl Intake for Ingest {
     fn submit(&self, channel: &Arc<Channel>, reactions: &[NewReaction<'_>]) -> Result<Receipt, Refusal> {
-        let remembers_too_much = self.pressure.remembered_ids() >= self.remembered_ids_max;
-        if remembers_too_much && reactions.iter().any(|reaction| reaction.id_from_client) {
+        let has_ids = reactions.iter().any(|reaction| reaction.id_from_client);
+        if has_ids && self.pressure.is_memory_full(self.remembered_ids_max, self.clock.now_ms()) {
             return Err(Refusal::TooManyIds);
         }
         if let Some(age) = self.spool.as_ref().and_then(|spool| spool.too_old()) {

@@ -11,9 +11,11 @@
 //! there may be anything.
 
 pub mod count;
+pub mod memory_full;
 pub mod merge;
 pub mod part;
 
 pub use count::{StepCounter, StepOutput};
+pub use memory_full::MemoryFull;
 pub use merge::{StepMerge, Taken};
 pub use part::{StepItem, StepPart};

@@ -55,6 +55,8 @@ pub struct Components {
     pub member: Arc<str>,
     /// Window, lateness, horizon.
     pub parameters: StreamParameters,
+    /// Ids that this node may remember before it asks ingest, here and elsewhere, to take no more of them.
+    pub remembered_ids_max: u64,
     /// Known emotes.
     pub emotes: Arc<Emotes>,
     /// Where the number of remembered ids goes.

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use emostream_log::{LogError, TopicPartition};
-use emostream_moments::PulseBatch;
+use emostream_moments::{MemoryFull, PulseBatch};
 use tokio::runtime::Handle;
 
 use super::Components;
@@ -50,6 +50,9 @@ async fn follow(components: &Components, partition: &TopicPartition) -> anyhow::
 }
 
 fn add(components: &Components, value: &[u8]) {
+    if MemoryFull::is_one(value) {
+        return;
+    }
     let batch = match PulseBatch::decode(value, &components.emotes) {
         Ok(batch) => batch,
         Err(error) => {

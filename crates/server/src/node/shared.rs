@@ -191,12 +191,13 @@ impl Shared {
             log: self.log.clone(),
             topic: RAW_TOPIC.into(),
             spool: self.open_spool()?,
+            pulses_topic: self.is_fleet().then(|| PULSES_TOPIC.into()),
             emotes: self.emotes.clone(),
             pressure: self.pressure.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
         };
-        Ok(Ingest::start(&self.config.ingest, keys, &components, &self.tasks))
+        Ingest::start(&self.config.ingest, keys, &components, &self.tasks)
     }
 
     /// Window, lateness, horizon.
@@ -243,6 +244,7 @@ impl Shared {
                 dead_letter: DEAD_LETTER_TOPIC.into(),
             },
             member: node.into(),
+            remembered_ids_max: self.config.ingest.remembered_ids_max,
             parameters,
             emotes: self.emotes.clone(),
             pressure: self.pressure.clone(),

@@ -2,8 +2,9 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    fmt::Debug,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use emostream::{
@@ -28,6 +29,17 @@ const READ_BYTES: usize = 4 << 20;
 /// Steps of all raw partitions come together when a window ends, and then none for longer than this.
 const BETWEEN_WINDOWS: Duration = Duration::from_millis(250);
 
+/// Asks again, as nodes do, where a broker has died and nobody has taken its place yet.
+fn patiently<T, E: Debug>(question: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match question() {
+            Err(error) if Instant::now() < deadline => eprintln!("observer: asking again: {error:?}"),
+            answer => return answer,
+        }
+    }
+}
+
 /// Reads the log of a fleet, and takes no part in it.
 pub(crate) struct Observer {
     log: KafkaLog,
@@ -47,7 +59,7 @@ pub(crate) struct Undisturbed {
 impl Observer {
     /// Opens the log of nodes with this configuration. Blocks.
     pub(crate) fn open(config: &Config) -> Self {
-        let (log, _) = KafkaLog::open(&kafka_config(config, "observer")).unwrap();
+        let (log, _) = patiently(|| KafkaLog::open(&kafka_config(config, "observer"))).unwrap();
         let windows = &config.windows;
         let parameters =
             StreamParameters::new(windows.window_ms, windows.allowed_lateness_ms, windows.horizon_ms)
@@ -128,10 +140,10 @@ impl Observer {
         let partitions = self.log.partitions(topic).unwrap();
         let read = |number| {
             let partition = TopicPartition::new(topic, number);
-            let bounds = self.log.bounds(&partition).unwrap();
+            let bounds = patiently(|| self.log.bounds(&partition)).unwrap();
             let (mut records, mut at) = (Vec::new(), bounds.start);
             while at < bounds.end {
-                let batch = self.log.read(&partition, at, READ_BYTES).unwrap();
+                let batch = patiently(|| self.log.read(&partition, at, READ_BYTES)).unwrap();
                 at = batch.next;
                 records.extend(batch.records);
             }

@@ -191,3 +191,26 @@ async fn nodes_share_settings_guests_and_rows_and_need_control_for_none_of_it() 
     assert_eq!(viewer.next_of("settings").await["version"], 2, "what control said before it went");
     assert_edges_agree(&fleet).await;
 }
+
+/// A node that counts can remember no more ids: nodes that take reactions elsewhere refuse more of them, and take others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ids_that_counting_elsewhere_cannot_remember_are_refused_at_the_door() {
+    let mut fleet = fleet();
+    fleet.add("home", "control");
+    fleet.add("door", "ingest");
+    fleet.add("count", "aggregate");
+    fleet.node_mut("count").set("ingest.remembered_ids_max=1000");
+    fleet.start(&["home", "door", "count"]).await;
+    fleet.open_entrance("door").await;
+    let door = fleet.node("door").address();
+    let refused = wait_for("memory for ids to be full elsewhere", async || {
+        let reactions: Vec<_> = (0..500).map(|_| json!({"emote": "🔥", "id": new_id()})).collect();
+        let answer = react(door, "main", &json!(reactions)).await.unwrap();
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!((refused.status, refused.problem().as_deref()), (503, Some("too-many-ids")), "{refused:?}");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    let without = react(door, "main", &json!({"emote": "🔥"})).await.unwrap();
+    assert_eq!((without.status, &without.json()["accepted"]), (200, &json!(1)), "{without:?}");
+}

@@ -31,6 +31,10 @@ const GROUPS_MAX: usize = 16;
 /// How long one question waits where the reason for no answer may come by another way.
 const ATTEMPT: Duration = Duration::from_millis(250);
 
+/// How long a question waits for whoever leads its partition as far as the client knows: a question to a broker that is gone
+/// is not passed on to its successor.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Name of the group of clients that belong to none: never joined, never committed to, but a client must have one.
 pub(in crate::kafka) const READERS: &str = "emostream-readers";
 
@@ -201,12 +205,12 @@ impl Query {
         let deadline = Instant::now() + self.config.request_timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         loop {
-            let answer = question(left());
+            let answer = question(left().min(PATIENCE));
             match answer {
-                Err(error) if is_leaderless(&error) && left() > LEADERLESS_WAIT => {
+                Err(error) if is_elsewhere(&error) && left() > LEADERLESS_WAIT => {
                     std::thread::sleep(LEADERLESS_WAIT);
                     if let Some(topic) = topic {
-                        drop(self.consumer.fetch_metadata(Some(topic), left()));
+                        drop(self.consumer.fetch_metadata(Some(topic), left().min(PATIENCE)));
                     }
                 }
                 answer => return answer,
@@ -234,8 +238,8 @@ fn first_error(answer: &TopicPartitionList) -> Option<KafkaError> {
     answer.elements().iter().find_map(|element| element.error().err())
 }
 
-/// Whether whoever was asked does not lead the partition or the group: another does, or will.
-fn is_leaderless(error: &KafkaError) -> bool {
+/// Whether whoever was asked does not lead the partition or the group, or is gone: another does, or will.
+fn is_elsewhere(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
@@ -249,6 +253,10 @@ fn is_leaderless(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::NotCoordinator
                 | RDKafkaErrorCode::CoordinatorNotAvailable
                 | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
         )
     )
 }

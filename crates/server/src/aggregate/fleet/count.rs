@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::poll_fn, task::Context, time::Duration};
 
 use emostream_log::TopicPartition;
-use emostream_moments::step::part::PART_BYTES_DEFAULT;
+use emostream_moments::{MemoryFull, step::part::PART_BYTES_DEFAULT};
 use futures_util::future::{FutureExt, select_all};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -24,12 +24,17 @@ const STEPS_BYTES_MAX: usize = 16 << 20;
 /// Longest wait for something to happen.
 const IDLE_WAIT_MS: i64 = 1_000;
 
+/// How often a node says that it can remember no more ids, while that is so.
+const MEMORY_FULL_EVERY_MS: i64 = 1_000;
+
 pub(super) struct Count {
     components: Components,
     cut: Cut,
     assigned: Assigned,
     partitions: BTreeMap<u32, Slot>,
     findings: Findings,
+    /// When to say again that this node's memory is full, if it is.
+    memory_full_due_ms: i64,
     is_stopping: bool,
 }
 
@@ -74,6 +79,7 @@ impl Count {
                 pulses: Pulses::new(log.clone(), &topics.pulses, pulses, emotes.clone()),
                 found: emostream_moments::StepOutput::default(),
             },
+            memory_full_due_ms: i64::MIN,
             components: components.clone(),
             is_stopping: false,
         })
@@ -116,7 +122,7 @@ impl Count {
         }
         // Answers that were there at once.
         is_busy |= self.settle(&mut in_passing(), now_ms)?;
-        self.publish_figures();
+        self.publish_figures(now_ms);
         let mut counting = self.partitions.values().filter_map(Slot::counting);
         Ok(match is_busy {
             true => Turn::Busy,
@@ -203,13 +209,20 @@ impl Count {
         Ok(read > 0)
     }
 
-    fn publish_figures(&self) {
+    fn publish_figures(&mut self, now_ms: i64) {
         let Metrics { remembered_ids, count_lag_records, .. } = &*self.components.metrics;
         let counting = || self.partitions.values().filter_map(Slot::counting);
         let ids: usize = counting().map(RawPartition::remembered_ids).sum();
         self.components.pressure.set_remembered_ids(ids as u64);
         remembered_ids.set(ids as i64);
         count_lag_records.set(counting().map(RawPartition::lag).sum::<u64>() as i64);
+        let limit = self.components.remembered_ids_max;
+        if ids as u64 >= limit && now_ms >= self.memory_full_due_ms {
+            self.memory_full_due_ms = now_ms + MEMORY_FULL_EVERY_MS;
+            let node = self.components.member.to_string();
+            self.findings.pulses.publish_memory_full(&MemoryFull { node, remembered: ids as u64, limit });
+        }
+        let counting = || self.partitions.values().filter_map(Slot::counting);
         let is_waiting = self.partitions.values().any(|slot| slot.counting().is_none());
         if self.assigned.is_known() && !is_waiting && !counting().any(RawPartition::is_behind) {
             self.components.pressure.set_counting_behind(false);

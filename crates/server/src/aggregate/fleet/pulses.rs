@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use emostream_log::{Log, LogError, TopicPartition};
-use emostream_moments::{PulseBatch, PulseCount, aggregate::pulses::PULSE_COUNTS_MAX};
+use emostream_moments::{MemoryFull, PulseBatch, PulseCount, aggregate::pulses::PULSE_COUNTS_MAX};
 use emostream_protocol::{ChannelName, EmoteId, Emotes, id::home_partition, limits::CHANNELS_PER_RECORD_MAX};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -44,6 +44,14 @@ impl Pulses {
                 Some((_, sum)) => *sum = sum.saturating_add(count),
                 None => sums.push((emote, count)),
             }
+        }
+    }
+
+    /// Says that this node can remember no more ids, where those who take reactions hear it.
+    pub(super) fn publish_memory_full(&self, said: &MemoryFull) {
+        match self.log.publish(&self.partitions[0], vec![said.encode().into()]) {
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, "not published that counting remembers too many ids"),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emostream_log::{Record, TopicPartition};
 use emostream_moments::{
-    Partial, PulseBatch, StepPart,
+    MemoryFull, Partial, PulseBatch, StepPart,
     step::{StepItem, part::PartPlace},
 };
 use emostream_protocol::{
@@ -74,6 +74,9 @@ impl Describer {
             RAW_TOPIC => raw(value, emotes),
             OUTPUT_TOPIC => Row::decode(value, emotes).map(|row| self::row(&row, emotes)),
             PARTIALS_TOPIC => self.step(value),
+            PULSES_TOPIC if MemoryFull::is_one(value) => {
+                MemoryFull::decode(value).map(|said| memory_full(&said))
+            }
             PULSES_TOPIC => PulseBatch::decode(value, emotes).map(|batch| pulses(&batch, emotes)),
             STATE_TOPIC => self.state(record),
             SETTINGS_TOPIC => PublishedChannel::decode(value).map(|channel| published(&channel)),
@@ -231,6 +234,11 @@ fn pulses(batch: &PulseBatch, emotes: &Emotes) -> Value {
         of_channel[&*emotes.name(pulse.emote)] = (known + u64::from(pulse.count)).into();
     }
     json!({"type": "pulses", "channels": channels})
+}
+
+fn memory_full(said: &MemoryFull) -> Value {
+    let MemoryFull { node, remembered, limit } = said;
+    json!({"type": "memory-full", "node": node, "remembered_ids": remembered, "limit": limit})
 }
 
 fn published(channel: &PublishedChannel) -> Value {

@@ -132,6 +132,7 @@ impl Rig {
         let components = Components {
             log: self.remote.clone(),
             topic: "raw".into(),
+            pulses_topic: None,
             spool: Some(spool.clone()),
             emotes: self.emotes.clone(),
             pressure: Arc::default(),
@@ -140,7 +141,7 @@ impl Rig {
         };
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let keys = Arc::new(ArcSwap::from_pointee(GuestKeys::random()));
-        let ingest = Ingest::start(&IngestConfig::default(), keys, &components, &tasks);
+        let ingest = Ingest::start(&IngestConfig::default(), keys, &components, &tasks).unwrap();
         Process { ingest, spool, metrics, tasks, channel: self.channel.clone(), sent: self.sent.clone() }
     }
 

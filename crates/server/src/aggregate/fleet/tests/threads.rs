@@ -40,6 +40,7 @@ fn components(log: &Arc<MemoryLog>, clock: &Arc<ManualClock>, member: &str) -> C
             dead_letter: "dead".into(),
         },
         member: member.into(),
+        remembered_ids_max: u64::MAX,
         parameters: parameters(),
         emotes: Arc::default(),
         pressure: Arc::default(),

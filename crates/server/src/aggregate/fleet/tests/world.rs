@@ -89,6 +89,7 @@ impl World {
             log: log.clone(),
             topics,
             member: format!("node-{}", self.started).into(),
+            remembered_ids_max: u64::MAX,
             parameters: parameters(),
             emotes,
             pressure: Arc::default(),
