@@ -21,6 +21,7 @@ pub mod exports;
 pub mod images;
 mod outbox;
 pub mod settings;
+pub mod tickets;
 
 use accounts::{
     Accounts,

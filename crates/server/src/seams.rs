@@ -4,6 +4,7 @@ pub mod channels;
 pub mod directory;
 pub mod intake;
 pub mod output;
+pub mod placement_link;
 pub mod pressure;
 pub mod pulse_path;
 pub mod rate;
