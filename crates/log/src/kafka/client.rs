@@ -62,6 +62,8 @@ impl Health {
         if code == RDKafkaErrorCode::AllBrokersDown {
             return;
         }
+        // A broker that refuses this node's certificate says so when the client takes the handshake for done.
+        let code = if reason.contains("SSL alert number") { RDKafkaErrorCode::SSL } else { code };
         tracing::debug!(?code, reason, "brokers");
         let mut trouble = lock(&self.trouble);
         // A refused login or certificate says more than the connection that breaks in its wake.
@@ -149,6 +151,9 @@ fn secure(client: &mut ClientConfig, security: &Security) {
         client
             .set("ssl.certificate.location", certificate.certificate_file.to_string_lossy())
             .set("ssl.key.location", certificate.key_file.to_string_lossy());
+        if let Some(password) = &certificate.key_password {
+            client.set("ssl.key.password", password);
+        }
     }
 }
 

@@ -214,12 +214,14 @@ pub struct Security {
 }
 
 /// A certificate by which this node is known, and its key.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientCertificate {
     /// PEM file of the certificate, with those in between if there are any.
     pub certificate_file: PathBuf,
     /// PEM file of the private key.
     pub key_file: PathBuf,
+    /// What the private key is encrypted with, if it is.
+    pub key_password: Option<String>,
 }
 
 /// Encryption and login.
@@ -287,7 +289,7 @@ impl fmt::Debug for Security {
             .field("mechanism", &self.mechanism)
             .field("username", &self.username)
             .field("ca_file", &self.ca_file)
-            .field("client", &self.client)
+            .field("client", &self.client.as_ref().map(|client| &client.certificate_file))
             .finish_non_exhaustive()
     }
 }

@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     aggregate::fleet,
+    bridge,
     config::{Config, Role, SaslMechanism, SecurityProtocol},
-    durable,
+    durable, relay,
 };
 
 /// Snapshots hold the open windows of all channels, and a step what a window's end makes final.
@@ -88,16 +89,13 @@ impl Brokers for Behind {
 /// What the log is opened with.
 pub fn kafka_config(config: &Config, node: &str) -> KafkaConfig {
     let kafka = &config.kafka;
-    // Other roles need no right to them.
-    let counts = config.effective_roles().contains(&Role::Aggregate);
-    let groups: &[&str] = if counts { &[fleet::COUNT_GROUP, fleet::MERGE_GROUP] } else { &[] };
     KafkaConfig {
         security: security(config),
         client_id: format!("emostream-{node}"),
         namespace: kafka.namespace.clone(),
         node: node.to_owned(),
         state_topic: STATE_TOPIC.to_owned(),
-        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        groups: groups(config).into_iter().map(str::to_owned).collect(),
         parameters: storage::parameters(config),
         replication: kafka.replication,
         start_timeout: Duration::from_millis(kafka.start_timeout_ms),
@@ -125,6 +123,21 @@ fn topics(config: &Config) -> Vec<KafkaTopic> {
     ]
 }
 
+/// The groups that the node's roles join. Other nodes need no right to them.
+fn groups(config: &Config) -> Vec<&'static str> {
+    let mut groups = Vec::new();
+    for role in config.effective_roles() {
+        match role {
+            Role::Aggregate => groups.extend([fleet::COUNT_GROUP, fleet::MERGE_GROUP]),
+            Role::Relay => groups.push(relay::GROUP),
+            // Those of the projector belong to topics that may not be wanted.
+            Role::Bridge => groups.push(bridge::GROUP),
+            Role::Ingest | Role::Edge | Role::Control => {}
+        }
+    }
+    groups
+}
+
 fn security(config: &Config) -> Security {
     let kafka = &config.kafka;
     let client = kafka.ssl_certificate_file.clone().zip(kafka.ssl_key_file.clone());
@@ -143,7 +156,11 @@ fn security(config: &Config) -> Security {
         username: kafka.sasl_username.clone(),
         password: kafka.sasl_password.as_ref().map_or_else(String::new, |secret| secret.reveal().to_owned()),
         ca_file: kafka.ssl_ca_file.clone(),
-        client: client.map(|(certificate_file, key_file)| ClientCertificate { certificate_file, key_file }),
+        client: client.map(|(certificate_file, key_file)| ClientCertificate {
+            certificate_file,
+            key_file,
+            key_password: kafka.ssl_key_password.as_ref().map(|secret| secret.reveal().to_owned()),
+        }),
     }
 }
 

@@ -20,11 +20,18 @@ struct Shown {
     user: &'static str,
     password: &'static str,
     authority: &'static str,
+    /// What its certificate's key is encrypted with; without it, no certificate is shown.
+    key_password: Option<&'static str>,
 }
 
 impl Default for Shown {
     fn default() -> Self {
-        Self { user: secured::FULL, password: secured::PASSWORD, authority: secured::AUTHORITY }
+        Self {
+            user: secured::FULL,
+            password: secured::PASSWORD,
+            authority: secured::AUTHORITY,
+            key_password: Some(secured::KEY_PASSWORD),
+        }
     }
 }
 
@@ -43,7 +50,17 @@ impl Shown {
             ("kafka.ssl_ca_file", authority.to_str().unwrap()),
             ("roles", r#"["ingest", "aggregate", "edge", "control"]"#),
         ];
-        settings.iter().flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]).collect()
+        let own = |name| brokers.dir().join(name).display().to_string();
+        let certificate = self.key_password.map(|password| {
+            [
+                ("kafka.ssl_certificate_file", own(secured::CERTIFICATE)),
+                ("kafka.ssl_key_file", own(secured::KEY)),
+                ("kafka.ssl_key_password", password.to_owned()),
+            ]
+        });
+        let settings = settings.map(|(key, value)| (key, value.to_owned()));
+        let settings = settings.into_iter().chain(certificate.into_iter().flatten());
+        settings.flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]).collect()
     }
 }
 
@@ -88,6 +105,13 @@ async fn brokers_are_told_who_a_node_is_and_a_node_is_told_what_is_wrong() {
 
     let ended = place.refused("no such file", &Shown { authority: "missing.pem", ..Shown::default() });
     assert!(ended.stderr.contains("missing.pem"), "{}", ended.stderr);
+
+    let ended = place.refused("no certificate", &Shown { key_password: None, ..Shown::default() });
+    assert!(ended.stderr.contains(&servers) && ended.stderr.contains("TLS"), "{}", ended.stderr);
+
+    let ended = place.refused("locked key", &Shown { key_password: Some("not it"), ..Shown::default() });
+    assert!(ended.stderr.contains("key"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("not it"), "{}", ended.stderr);
 
     let ended = place.refused("nobody", &Shown { user: secured::NOBODY, ..Shown::default() });
     let named = [secured::NOBODY, secured::NAMESPACE].iter().all(|name| ended.stderr.contains(name));

@@ -6,7 +6,7 @@ use super::report::Report;
 use crate::{
     aggregate::fleet::{COUNT_GROUP, MERGE_GROUP},
     bridge,
-    config::{Config, Role},
+    config::{BridgeSource, Config, Role},
     node::{
         DEAD_LETTER_TOPIC, OUTPUT_TOPIC, PARTIALS_TOPIC, PULSES_TOPIC, RAW_TOPIC, SETTINGS_TOPIC, STATE_TOPIC,
     },
@@ -25,7 +25,7 @@ pub(super) struct Permitted {
 }
 
 /// What a node with such roles does, each once.
-fn needed(roles: &[Role]) -> Vec<Permission> {
+fn needed(roles: &[Role], shows_raw: bool) -> Vec<Permission> {
     let has = |role| roles.contains(&role);
     let mut needed = vec![Permission::Read(STATE_TOPIC.into()), Permission::Write(STATE_TOPIC.into())];
     let mut topic = |kind: fn(String) -> Permission, topics: &[&str]| {
@@ -38,6 +38,7 @@ fn needed(roles: &[Role]) -> Vec<Permission> {
     };
     if has(Role::Ingest) {
         topic(Permission::Write, &[RAW_TOPIC]);
+        topic(Permission::Read, &[PULSES_TOPIC]);
     }
     if has(Role::Aggregate) {
         topic(Permission::Read, &[RAW_TOPIC, PARTIALS_TOPIC, OUTPUT_TOPIC]);
@@ -47,7 +48,10 @@ fn needed(roles: &[Role]) -> Vec<Permission> {
         topic(Permission::Owner, &[NOBODY]);
     }
     if has(Role::Edge) {
-        topic(Permission::Read, &[OUTPUT_TOPIC, PULSES_TOPIC, RAW_TOPIC]);
+        topic(Permission::Read, &[OUTPUT_TOPIC, PULSES_TOPIC]);
+        if shows_raw {
+            topic(Permission::Read, &[RAW_TOPIC]);
+        }
     }
     if has(Role::Relay) {
         topic(Permission::Read, &[OUTPUT_TOPIC]);
@@ -84,10 +88,11 @@ pub(super) fn examine(
 ) -> Result<Permitted, KafkaStartError> {
     const CHECK: &str = "permissions";
     let roles = config.effective_roles();
+    let shows_raw = config.websocket_bridge.source == BridgeSource::Raw;
     let mut permitted = Permitted { writes_state: true, groups: true };
     let mut refused = 0;
     let is_there = |permission: &Permission| topic_of(permission).is_none_or(|topic| there.contains(&topic));
-    let asked: Vec<_> = needed(&roles).into_iter().filter(is_there).collect();
+    let asked: Vec<_> = needed(&roles, shows_raw).into_iter().filter(is_there).collect();
     for permission in &asked {
         let Some(refusal) = admin.refusal(permission)? else { continue };
         refused += 1;
@@ -113,25 +118,27 @@ pub(super) fn examine(
 mod tests {
     use emostream_log::kafka::Permission;
 
-    use super::needed;
+    use super::{RAW_TOPIC, needed};
     use crate::config::Role;
 
     #[test]
     fn roles_need_what_they_do_and_no_more() {
-        let edge = needed(&[Role::Edge]);
+        let edge = needed(&[Role::Edge], false);
         assert!(
             !edge.iter().any(|one| matches!(one, Permission::Delete(_) | Permission::Group(_))),
             "{edge:?}"
         );
+        let raw = Permission::Read(RAW_TOPIC.into());
+        assert!(!edge.contains(&raw) && needed(&[Role::Edge], true).contains(&raw));
         let writes = |permissions: &[Permission]| {
             permissions.iter().filter(|one| matches!(one, Permission::Write(_))).count()
         };
         assert_eq!(writes(&edge), 1, "emote-state alone");
-        assert_eq!(writes(&needed(&[Role::Ingest])), 2);
-        let mut all = needed(&Role::ALL);
+        assert_eq!(writes(&needed(&[Role::Ingest], false)), 2);
+        let mut all = needed(&Role::ALL, true);
         let number = all.len();
         all.dedup();
         assert_eq!(all.len(), number);
-        assert!(needed(&[Role::Aggregate]).contains(&Permission::Owner("merge-doctor".into())));
+        assert!(needed(&[Role::Aggregate], false).contains(&Permission::Owner("merge-doctor".into())));
     }
 }

@@ -29,6 +29,11 @@ pub(crate) const NAMESPACE: &str = "secured-";
 pub(crate) const AUTHORITY: &str = "authority.pem";
 pub(crate) const OTHER_AUTHORITY: &str = "other.pem";
 
+/// A node's own certificate, signed by the first authority; its private key, and what that is encrypted with.
+pub(crate) const CERTIFICATE: &str = "node.crt";
+pub(crate) const KEY: &str = "node.key";
+pub(crate) const KEY_PASSWORD: &str = "the key's password";
+
 /// Arguments that make users when the brokers' log is formatted.
 pub(super) fn users_at_format() -> Vec<String> {
     let user = |name| ["--add-scram".to_owned(), format!("SCRAM-SHA-512=[name={name},password={PASSWORD}]")];
@@ -45,12 +50,17 @@ pub(super) fn properties(dir: &Path) -> String {
          sasl.enabled.mechanisms=SCRAM-SHA-512\n\
          listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
          listener.name.sasl.ssl.keystore.type=PEM\n\
-         listener.name.sasl.ssl.keystore.location={}\n",
-        key_store.display()
+         listener.name.sasl.ssl.keystore.location={}\n\
+         listener.name.sasl.ssl.client.auth=required\n\
+         listener.name.sasl.ssl.truststore.type=PEM\n\
+         listener.name.sasl.ssl.truststore.location={}\n",
+        key_store.display(),
+        dir.join(AUTHORITY).display()
     )
 }
 
-/// Makes two authorities, and a certificate for this machine signed by the first; returns the key store of the broker.
+/// Makes two authorities, and certificates for the broker on this machine and for a node, signed by the first; returns the
+/// key store of the broker.
 fn make_certificates(dir: &Path) -> PathBuf {
     let path = |name: &str| dir.join(name).display().to_string();
     for (authority, name) in [(AUTHORITY, "Test authority"), (OTHER_AUTHORITY, "Another authority")] {
@@ -63,19 +73,22 @@ fn make_certificates(dir: &Path) -> PathBuf {
                 .collect::<Vec<_>>(),
         );
     }
-    let (key, request, certificate) = (path("broker.key"), path("broker.csr"), path("broker.crt"));
-    openssl(&[
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=broker",
-        "-keyout",
-        &key,
-        "-out",
-        &request,
-    ]);
+    let key = sign(dir, "broker", &["-nodes"]);
+    sign(dir, "node", &["-passout", &format!("pass:{KEY_PASSWORD}")]);
+    let certificate = path("broker.crt");
+    let key_store = dir.join("broker.pem");
+    let parts = [key, certificate, path(AUTHORITY)].map(|part| fs::read_to_string(part).unwrap());
+    fs::write(&key_store, parts.concat()).unwrap();
+    key_store
+}
+
+/// Makes NAME.key and NAME.crt, which the first authority has signed; returns the path of the key.
+fn sign(dir: &Path, name: &str, protection: &[&str]) -> String {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let [key, request, certificate] = ["key", "csr", "crt"].map(|kind| path(&format!("{name}.{kind}")));
+    let subject = format!("/CN={name}");
+    let made = ["req", "-newkey", "rsa:2048", "-subj", &subject, "-keyout", &key, "-out", &request];
+    openssl(&made.into_iter().chain(protection.iter().copied()).collect::<Vec<_>>());
     let names = path("names");
     fs::write(&names, "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
     let signed_by = [path(AUTHORITY), path(&format!("{AUTHORITY}.key"))];
@@ -85,10 +98,7 @@ fn make_certificates(dir: &Path) -> PathBuf {
             .chain(["-CAcreateserial", "-extfile", &names, "-out", &certificate])
             .collect::<Vec<_>>(),
     );
-    let key_store = dir.join("broker.pem");
-    let parts = [key, certificate, path(AUTHORITY)].map(|part| fs::read_to_string(part).unwrap());
-    fs::write(&key_store, parts.concat()).unwrap();
-    key_store
+    key
 }
 
 fn openssl(arguments: &[&str]) {
