@@ -8,6 +8,7 @@ mod channels;
 mod compat;
 mod control;
 mod dotenv;
+mod edges;
 mod fleet;
 mod kafka;
 mod layers;
@@ -16,13 +17,15 @@ mod preset;
 mod projector;
 mod site;
 mod spool;
-mod store;
 mod variables;
 
 pub use channels::ChannelConfig;
 pub use compat::{BridgeSource, CompatConfig, TopicsConfig, WebSocketBridgeConfig};
-pub use control::{ControlConfig, Secret};
+pub use control::{
+    AccountsConfig, ClusterConfig, ControlConfig, PlacementConfig, Secret, StoreConfig, StoreUrl,
+};
 pub use dotenv::with_dotenv;
+pub use edges::NamedEdge;
 pub use fleet::{BridgeConfig, BridgeFrom, InternalConfig, RelayConfig};
 pub use kafka::{KafkaConfig, SaslMechanism, SecurityProtocol};
 pub use layers::{ConfigError, Layers, load};
@@ -31,7 +34,6 @@ pub use preset::Preset;
 pub use projector::{LineCompression, LineShape, ProjectorConfig};
 pub use site::{ContactConfig, SiteConfig};
 pub use spool::SpoolConfig;
-pub use store::{StoreConfig, StoreUrl};
 
 /// A part of the reaction's path that a node can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -100,6 +102,13 @@ pub struct Config {
     pub store: StoreConfig,
     /// How people log in.
     pub control: ControlConfig,
+    /// Accounts that people make themselves, and their tiers.
+    pub accounts: AccountsConfig,
+    /// How viewers are sent to edges.
+    pub placement: PlacementConfig,
+    /// Edges of this process that have a listener and a capacity of their own. None: the node is one edge, on `listen`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<NamedEdge>,
     /// The log.
     pub log: LogConfig,
     /// Windows and pulses.
@@ -144,6 +153,9 @@ impl Default for Config {
             roles: Vec::new(),
             store: StoreConfig::default(),
             control: ControlConfig::default(),
+            accounts: AccountsConfig::default(),
+            placement: PlacementConfig::default(),
+            edges: Vec::new(),
             log: LogConfig::default(),
             windows: WindowsConfig::default(),
             ingest: IngestConfig::default(),
@@ -205,6 +217,9 @@ impl Config {
         let mut findings = Findings::default();
         self.store.validate(&mut findings);
         self.control.validate(&mut findings);
+        self.accounts.validate(&mut findings);
+        self.placement.validate(&mut findings);
+        edges::validate(&self.edges, &mut findings);
         self.log.validate(&mut findings);
         self.windows.validate(&mut findings);
         self.ingest.validate(&mut findings);
@@ -258,10 +273,18 @@ impl Config {
             "control.url",
             "internal.key beside it, the same as on the node with control",
         );
-        let is_name = |name: &str| {
-            name.len() <= 64
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-        };
-        findings.expect(is_name(&self.node_name), "node_name", "at most 64 letters, digits, '.', '_' or '-'");
+        let is_name = self.node_name.is_empty() || is_short_name(&self.node_name);
+        findings.expect(is_name, "node_name", "at most 64 letters, digits, '.', '_' or '-'");
+        findings.expect(
+            self.edges.is_empty() || self.needs(Role::Edge),
+            "edges",
+            "the role edge beside them",
+        );
     }
+}
+
+/// Whether a text may name a node, a cluster or an edge.
+fn is_short_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }

@@ -1,10 +1,18 @@
-//! `control`: how people log in.
+//! `control`: how people log in. Beside it the other sections of the role: store, accounts, placement.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::Findings;
+
+mod accounts;
+mod placement;
+mod store;
+
+pub use accounts::AccountsConfig;
+pub use placement::{ClusterConfig, PlacementConfig};
+pub use store::{StoreConfig, StoreUrl};
 
 /// A value that is read and never shown.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

@@ -1,6 +1,10 @@
 //! Keys, defaults and meanings of the configuration: the meanings are the doc comments of its structs.
 
-use std::{collections::BTreeMap, fmt::Write, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use emostream::config::Config;
 use toml::Value;
@@ -38,19 +42,41 @@ fn struct_of<'a>(field: &Field, structs: &'a BTreeMap<String, Vec<Field>>) -> Op
 
 fn table(prefix: &str, fields: &[Field], values: &Value, structs: &BTreeMap<String, Vec<Field>>) -> String {
     let mut table = String::from("\n| key | default | meaning |\n|---|---|---|\n");
-    for field in fields.iter().filter(|field| struct_of(field, structs).is_none()) {
-        let default = values.get(&field.name).map_or("–".to_owned(), |value| format!("`{value}`"));
+    rows(&mut table, prefix, fields, values, structs);
+    table
+}
+
+/// A row a key; what lies inside a key of a section stands where the key would.
+fn rows(
+    table: &mut String,
+    prefix: &str,
+    fields: &[Field],
+    values: &Value,
+    structs: &BTreeMap<String, Vec<Field>>,
+) {
+    for field in fields {
+        let value = values.get(&field.name);
+        if let Some(inner) = struct_of(field, structs) {
+            // Those of the root are sections, with tables of their own.
+            if !prefix.is_empty() {
+                let list = if field.kind.starts_with("Vec<") { "[]" } else { "" };
+                let none = Value::Table(toml::Table::new());
+                let prefix = format!("{prefix}{}{list}.", field.name);
+                rows(table, &prefix, inner, value.unwrap_or(&none), structs);
+            }
+            continue;
+        }
+        let default = value.map_or("–".to_owned(), |value| format!("`{value}`"));
         let meaning = field.meaning.replace('|', "\\|");
         writeln!(table, "| `{prefix}{}` | {default} | {meaning} |", field.name).unwrap();
     }
-    table
 }
 
 /// The structs of the configuration by name.
 fn structs() -> BTreeMap<String, Vec<Field>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let folder = std::fs::read_dir(source.join("config")).unwrap();
-    let files = folder.map(|entry| entry.unwrap().path()).chain([source.join("config.rs")]);
+    let mut files = vec![source.join("config.rs")];
+    sources_in(&source.join("config"), &mut files);
     let mut structs = BTreeMap::new();
     for file in files {
         let text = std::fs::read_to_string(file).unwrap();
@@ -83,4 +109,12 @@ fn structs() -> BTreeMap<String, Vec<Field>> {
         }
     }
     structs
+}
+
+/// The files of a folder and of the folders in it.
+fn sources_in(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { sources_in(&path, files) } else { files.push(path) }
+    }
 }

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Findings;
+use crate::config::Findings;
 
 /// The store of the role `control`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl StoreConfig {
             .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("emostream.db").display()))
     }
 
-    pub(super) fn validate(&self, findings: &mut Findings) {
+    pub(in crate::config) fn validate(&self, findings: &mut Findings) {
         let is_known = |url: &StoreUrl| {
             ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.reveal().starts_with(scheme))
         };
