@@ -20,7 +20,7 @@ mod spool;
 mod variables;
 
 pub use channels::ChannelConfig;
-pub use compat::{BridgeSource, CompatConfig, TopicsConfig, WebSocketBridgeConfig};
+pub use compat::{BridgeSource, CompatConfig, Network, TopicsConfig, WebSocketBridgeConfig};
 pub use control::{
     AccountsConfig, ClusterConfig, ControlConfig, PlacementConfig, Secret, StoreConfig, StoreUrl,
 };

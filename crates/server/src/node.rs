@@ -111,12 +111,13 @@ impl Node {
         let aggregate = roles.contains(&Role::Aggregate).then(|| shared.start_aggregate()).transpose()?;
         let edge = roles.contains(&Role::Edge).then(|| shared.start_edge()).transpose()?;
         let bridge = roles.contains(&Role::Edge).then(|| shared.start_bridge()).transpose()?;
+        let subscribers = edge.as_ref().map(|edge| shared.start_subscribers(edge)).transpose()?;
         shared.start_console()?;
         let foreign = shared.start_foreign(&roles)?;
 
         let intake = ingest.clone().map(|ingest| ingest as Arc<dyn Intake>);
         let endpoint = intake.clone().map(|intake| shared.endpoint(intake));
-        let app = App::new(shared.parts(intake, edge, bridge, control.clone()));
+        let app = App::new(shared.parts(intake, edge, bridge, subscribers, control.clone()));
         let surface = if internal.is_some() { Surface::Public } else { Surface::Whole };
         let server = Server::new(app.clone(), endpoint, routes::router(app.clone(), surface));
         let internal_server = internal.map(|listener| {

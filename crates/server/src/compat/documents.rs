@@ -91,3 +91,65 @@ pub struct AllowedList(#[schema(inline)] Vec<Allowed>);
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a list")]
 pub struct AllowedChanges(#[schema(inline)] Vec<AllowedChange>);
+
+/// A client of system D that wants a place.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body that is read field by field")]
+pub struct Registration {
+    /// Id that the client gave itself, 1 to 64 bytes.
+    client_id: String,
+    /// Where it is called with each line of a window; absent: it reads `GET /notify-client`.
+    client_url: Option<String>,
+}
+
+/// A client's place.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Registered {
+    /// The edge that holds it.
+    pub(super) subscriber: String,
+    /// That edge's cluster.
+    pub(super) cluster: String,
+    /// Places that the subscriber has.
+    pub(super) capacity: u32,
+    /// Where the subscriber is, if that is not where the client asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) url: Option<String>,
+}
+
+/// No place is free.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SubscribersFull {
+    /// What the client is to do.
+    pub(super) error: &'static str,
+    /// Places that there are.
+    pub(super) capacity: u32,
+}
+
+/// A client that leaves.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body that is read field by field")]
+pub struct Leave {
+    /// Its id.
+    client_id: String,
+}
+
+/// It has left.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Deregistered {
+    /// `deregistered`.
+    pub(super) status: &'static str,
+}
+
+/// A line of a window, as system D reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a line that is written field by field")]
+pub struct Notification {
+    /// The emote.
+    emoji_type: String,
+    /// Reactions in the window.
+    count: u64,
+    /// ⌊count / 1000⌋.
+    shown: u64,
+    /// Begin of the window, RFC 3339.
+    window_start: String,
+}

@@ -12,6 +12,9 @@
 //! | `GET /settings/allowed-emotes` | A | a token | the allowed, `[{"emote"}]` | [`settings`] |
 //! | `PUT /settings/allowed-emotes` | A | those to change, `[{"emote","isAllowed"}]`, with a token | all, in the same form | [`settings`] |
 //! | WebSocket on `/` or `/ws` | A | no ticket | each message of the topic: moments `{"emote","count","timestamp"}`, or with `websocket_bridge.source = "raw"` reactions `{"emote","timestamp"}` | [`bridge`] |
+//! | `POST /register` | D | `{"client_id","client_url"?}` | 200 `{"subscriber","cluster","capacity"}`; 503 with `Retry-After` `{"error","capacity"}` where no place is free | [`register`], [`subscribers`] |
+//! | `POST /deregister` | D | `{"client_id"}` | 200; 404 for who is not registered | [`subscribers`] |
+//! | `GET /notify-client?client_id=` | D | | server-sent events, a line `{"emoji_type","count","shown","window_start"}` a window and emote; the same is posted to a `client_url` | [`subscribers`] |
 //! | console | E | | one line for each final window | [`console`] |
 //!
 //! All of them speak to one channel, `compat.channel`. Where two systems share a path, the body's fields decide. Errors are
@@ -24,5 +27,8 @@ pub mod console;
 pub mod documents;
 mod follower;
 pub mod login;
+pub mod register;
 pub mod settings;
+pub mod subscribers;
 pub mod taps;
+pub mod windows;

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Findings;
 
+mod networks;
+
+pub use networks::Network;
+
 /// `compat`: the source systems' endpoints.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -13,11 +17,27 @@ pub struct CompatConfig {
     pub channel: String,
     /// Whether each final window of it is a line on standard output (system E).
     pub console: bool,
+    /// Networks in which clients of system D may ask to be called (`client_url`), such as `127.0.0.0/8`. Empty: nobody is
+    /// called; clients read `GET /notify-client`.
+    pub notify_networks: Vec<Network>,
+    /// A client that is called must answer within this time, ms.
+    pub notify_timeout_ms: u64,
+    /// A client that fails so often in a row, or is not to be reached, loses its place.
+    pub notify_failures_max: u32,
+    /// A client of system D that has registered and reads nothing loses its place after so long, ms.
+    pub notify_idle_ms: u64,
 }
 
 impl Default for CompatConfig {
     fn default() -> Self {
-        Self { channel: "main".into(), console: false }
+        Self {
+            channel: "main".into(),
+            console: false,
+            notify_networks: Vec::new(),
+            notify_timeout_ms: 2_000,
+            notify_failures_max: 3,
+            notify_idle_ms: 30_000,
+        }
     }
 }
 
@@ -87,6 +107,22 @@ impl CompatConfig {
     pub(super) fn validate(&self, findings: &mut Findings) {
         let named = ChannelName::new(&self.channel).is_ok();
         findings.expect(named, "compat.channel", "the name of a channel");
+        findings.expect(self.notify_networks.len() <= 64, "compat.notify_networks", "at most 64 networks");
+        findings.expect(
+            (100..=30_000).contains(&self.notify_timeout_ms),
+            "compat.notify_timeout_ms",
+            "a number from 100 to 30000",
+        );
+        findings.expect(
+            (1..=100).contains(&self.notify_failures_max),
+            "compat.notify_failures_max",
+            "a number from 1 to 100",
+        );
+        findings.expect(
+            (1_000..=3_600_000).contains(&self.notify_idle_ms),
+            "compat.notify_idle_ms",
+            "a number from 1000 to 3600000",
+        );
     }
 }
 

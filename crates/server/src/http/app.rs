@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     channels::{Channel, Channels},
-    compat::bridge::Bridge,
+    compat::{bridge::Bridge, subscribers::Subscribers},
     config::Config,
     control::Control,
     edge::Edge,
@@ -93,6 +93,8 @@ pub struct Parts {
     pub edge: Option<Arc<Edge>>,
     /// System A's bridge, in the role of edges.
     pub bridge: Option<Arc<Bridge>>,
+    /// System D's subscribers, in the role of edges.
+    pub subscribers: Option<Arc<Subscribers>>,
     /// Control, if it runs here.
     pub control: Option<Arc<Control>>,
     /// How counting is.
@@ -159,6 +161,11 @@ impl App {
     /// System A's bridge, or the problem that its role does not run here.
     pub fn bridge(&self) -> Result<&Arc<Bridge>, Problem> {
         self.bridge.as_ref().ok_or_else(|| not_here("edge"))
+    }
+
+    /// System D's subscribers, or the problem that their role does not run here.
+    pub fn subscribers(&self) -> Result<&Arc<Subscribers>, Problem> {
+        self.subscribers.as_ref().ok_or_else(|| not_here("edge"))
     }
 
     /// Edge, or the problem that it does not run here.

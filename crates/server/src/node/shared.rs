@@ -18,6 +18,8 @@ use crate::{
     compat::{
         bridge::{self, Bridge},
         console,
+        subscribers::{Place, Room, Subscribers},
+        windows::Windows,
     },
     config::{Config, LogKind, Role},
     control::{self, Control},
@@ -291,6 +293,25 @@ impl Shared {
         Bridge::start(self.config.websocket_bridge.source, components, &self.tasks)
     }
 
+    /// System D's subscribers: one an edge.
+    pub(super) fn start_subscribers(&self, edge: &Arc<Edge>) -> anyhow::Result<Arc<Subscribers>> {
+        let (log, channel) = (self.log.clone(), self.config.compat.channel.clone());
+        let windows = Windows::start(log, &self.output, channel, self.emotes.clone(), &self.tasks)?;
+        let (hub, most) = (edge.hub.clone(), edge.config.viewers_max);
+        let capacity = u32::try_from(most).unwrap_or(u32::MAX);
+        let (to_take, of) = (hub.clone(), hub);
+        let room = Room {
+            name: "edge".into(),
+            cluster: "main".into(),
+            capacity,
+            take: Box::new(move || to_take.seat(most).map(|seat| Box::new(seat) as Place)),
+            free: Box::new(move || u32::try_from(most.saturating_sub(of.viewers())).unwrap_or(u32::MAX)),
+            url: None,
+        };
+        let metrics = self.metrics.clone();
+        Ok(Subscribers::start(&self.config.compat, vec![room], windows, metrics, &self.tasks))
+    }
+
     /// What answers the hot route.
     pub(super) fn endpoint(&self, intake: Arc<dyn Intake>) -> Arc<Endpoint> {
         Arc::new(Endpoint {
@@ -308,6 +329,7 @@ impl Shared {
         intake: Option<Arc<dyn Intake>>,
         edge: Option<Arc<Edge>>,
         bridge: Option<Arc<Bridge>>,
+        subscribers: Option<Arc<Subscribers>>,
         control: Option<Arc<Control>>,
     ) -> Parts {
         Parts {
@@ -321,6 +343,7 @@ impl Shared {
             intake,
             edge,
             bridge,
+            subscribers,
             control,
             pressure: self.pressure,
             metrics: self.metrics,

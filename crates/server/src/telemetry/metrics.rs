@@ -104,6 +104,8 @@ pub struct Metrics {
     pub frames_sent: Counter,
     /// Messages that clients of the bridge were too slow for.
     pub bridge_messages_skipped: Counter,
+    /// Lines of windows for system D's clients, by what became of them.
+    pub notifications: Family<Labelled, Counter>,
     /// Viewers' connections closed by the server, by reason.
     pub viewers_closed: Family<Labelled, Counter>,
     /// Attempts to log in, by outcome.
@@ -161,6 +163,7 @@ impl Default for Metrics {
             viewers: Family::default(),
             frames_sent: Counter::default(),
             bridge_messages_skipped: Counter::default(),
+            notifications: Family::default(),
             viewers_closed: Family::default(),
             logins: Family::default(),
             password_hashes_in_line: Gauge::default(),
@@ -288,6 +291,11 @@ impl Metrics {
             "bridge_messages_skipped",
             "Messages that clients of the bridge were too slow for",
             self.bridge_messages_skipped.clone(),
+        );
+        r.register(
+            "notifications",
+            "Lines of windows for clients of system D, by what became of them",
+            self.notifications.clone(),
         );
         r.register("viewers_closed", "Viewers closed by the server, by reason", self.viewers_closed.clone());
         r.register("logins", "Attempts to log in, by outcome", self.logins.clone());

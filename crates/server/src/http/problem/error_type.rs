@@ -68,6 +68,8 @@ error_types! {
     MomentNotFound = NOT_FOUND, "moment-not-found", "There is no such moment";
     /// No such custom emote.
     EmoteNotFound = NOT_FOUND, "emote-not-found", "The channel has no such emote";
+    /// No client of system D with this id.
+    ClientNotFound = NOT_FOUND, "client-not-found", "There is no such client";
     /// No such page.
     NotFound = NOT_FOUND, "not-found", "There is nothing here";
     /// The path exists, the method does not.

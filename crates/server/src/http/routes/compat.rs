@@ -3,14 +3,15 @@
 use axum::routing::{get, post, put};
 use utoipa::PartialSchema;
 
-use super::{Access, Document, Method, Route, SchemaOf};
+use super::{Access, Document, Method, Route, SchemaOf, query};
 use crate::{
     compat::{
         bridge,
         documents::{
-            AllowedChanges, AllowedList, Interval, Login, QueuedTap, TapAnswer, Threshold, TimedTap, Token,
+            AllowedChanges, AllowedList, Deregistered, Interval, Leave, Login, Notification, QueuedTap,
+            Registered, Registration, TapAnswer, Threshold, TimedTap, Token,
         },
-        login, settings, taps,
+        login, register, settings, subscribers, taps,
     },
     http::{access::Role, problem::ErrorType},
 };
@@ -115,6 +116,53 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || post(login::login),
     },
     Route {
+        method: Method::Post,
+        path: "/register",
+        access: Access::Anyone,
+        errors: REGISTER_ERRORS,
+        document: Document {
+            summary: "Ask for a place, as system D's clients do",
+            description: "Where every place is taken the answer is 503 with Retry-After and the capacity: the client asks \
+                again. A client with a client_url is called there; only addresses in compat.notify_networks are.",
+            parameters: &[],
+            request: Some(("application/json", Registration::schema)),
+            status: 200,
+            answer: ("application/json", Some(Registered::schema)),
+        },
+        handler: || post(register::register),
+    },
+    Route {
+        method: Method::Post,
+        path: "/deregister",
+        access: Access::Anyone,
+        errors: DEREGISTER_ERRORS,
+        document: Document {
+            summary: "Give up a place, as system D's clients do",
+            description: "",
+            parameters: &[],
+            request: Some(("application/json", Leave::schema)),
+            status: 200,
+            answer: ("application/json", Some(Deregistered::schema)),
+        },
+        handler: || post(subscribers::endpoints::deregister),
+    },
+    Route {
+        method: Method::Get,
+        path: "/notify-client",
+        access: Access::Anyone,
+        errors: &[ErrorType::ParameterInvalid, ErrorType::ClientNotFound, ErrorType::RoleNotHere],
+        document: Document {
+            summary: "Read what is broadcast, as system D's clients do",
+            description: "Server-sent events: a line an emote of each window that becomes final after the registration. \
+                Newest wins: a client that is slow misses the oldest.",
+            parameters: &[query("client_id", "id of a client that has registered")],
+            request: None,
+            status: 200,
+            answer: ("text/event-stream", Some(Notification::schema)),
+        },
+        handler: || get(subscribers::endpoints::read),
+    },
+    Route {
         method: Method::Get,
         path: "/settings/threshold",
         access: READS,
@@ -192,6 +240,28 @@ const LOGIN_ERRORS: &[ErrorType] = &[
     ErrorType::StoreUnavailable,
     ErrorType::RoleNotHere,
     ErrorType::Internal,
+];
+
+const REGISTER_ERRORS: &[ErrorType] = &[
+    ErrorType::BodyInvalid,
+    ErrorType::UnsupportedMedia,
+    ErrorType::BodyTooLarge,
+    ErrorType::BodyTimeout,
+    ErrorType::FieldMissing,
+    ErrorType::FieldInvalid,
+    ErrorType::NodeFull,
+    ErrorType::RoleNotHere,
+];
+
+const DEREGISTER_ERRORS: &[ErrorType] = &[
+    ErrorType::BodyInvalid,
+    ErrorType::UnsupportedMedia,
+    ErrorType::BodyTooLarge,
+    ErrorType::BodyTimeout,
+    ErrorType::FieldMissing,
+    ErrorType::FieldInvalid,
+    ErrorType::ClientNotFound,
+    ErrorType::RoleNotHere,
 ];
 
 const SETTINGS_ERRORS: &[ErrorType] =

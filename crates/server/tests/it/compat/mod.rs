@@ -6,6 +6,7 @@ mod cors;
 mod health;
 mod presets;
 mod settings;
+mod subscribers;
 mod taps;
 #[cfg(feature = "kafka")]
 mod topics;
