@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 /// All addresses with the same first bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Network {
+pub struct Network(Prefix);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Prefix {
     first: IpAddr,
     bits: u32,
 }
@@ -15,12 +18,13 @@ pub struct Network {
 impl Network {
     /// Whether an address is in it. An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.first, address.to_canonical()) {
+        let Prefix { first, bits } = self.0;
+        match (first, address.to_canonical()) {
             (IpAddr::V4(first), IpAddr::V4(address)) => {
-                (first.to_bits() ^ address.to_bits()).leading_zeros() >= self.bits
+                (first.to_bits() ^ address.to_bits()).leading_zeros() >= bits
             }
             (IpAddr::V6(first), IpAddr::V6(address)) => {
-                (first.to_bits() ^ address.to_bits()).leading_zeros() >= self.bits
+                (first.to_bits() ^ address.to_bits()).leading_zeros() >= bits
             }
             _ => false,
         }
@@ -54,7 +58,7 @@ impl FromStr for Network {
         if !rest_is_zero {
             return Err(format!("expected no bits behind the first {bits}, got {text:?}"));
         }
-        Ok(Self { first, bits })
+        Ok(Self(Prefix { first, bits }))
     }
 }
 
@@ -67,8 +71,8 @@ impl TryFrom<String> for Network {
 }
 
 impl From<Network> for String {
-    fn from(network: Network) -> Self {
-        format!("{}/{}", network.first, network.bits)
+    fn from(Network(prefix): Network) -> Self {
+        format!("{}/{}", prefix.first, prefix.bits)
     }
 }
 

@@ -151,8 +151,7 @@ async fn d_a_client_that_finds_no_room_is_told_to_ask_again_and_gets_the_place_o
 #[tokio::test(flavor = "multi_thread")]
 async fn d_a_client_reads_each_window_from_its_registration_on() {
     let dir = tempfile::tempdir().unwrap();
-    let server =
-        start(dir.path(), &["--set", "compat.notify_idle_ms=1000", "--set", "edge.viewers_max=1"]);
+    let server = start(dir.path(), &["--set", "compat.notify_idle_ms=1000", "--set", "edge.viewers_max=1"]);
     let register = json!({"client_id": "c1"});
     assert_eq!(call(server.address, "/register", &register).await.status, 200);
     // It has not begun to read: the window waits for it.
