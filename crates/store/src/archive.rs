@@ -1,6 +1,5 @@
 //! Windows and moments for good, filled from the log's output so that a crash anywhere neither loses nor doubles a row.
 
-mod insert;
 mod moments;
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ pub use moments::{MomentEdit, MomentRecord};
 use crate::{
     Page, Store, StoreError,
     channels::read_name,
-    database::Area,
+    database::{Area, many},
     limits::{ARCHIVE_BATCH_ROWS_MAX, TOPIC_CHARS_MAX, check_line},
     page::Limit,
     sql::{Row, Statement, Value, sql, wide},
@@ -111,8 +110,8 @@ impl Store {
         let moments = batch.moments.iter().map(moments::values).collect::<Result<Vec<_>, _>>()?;
         let position = move_position(source, next_offset)?;
         let mut change = self.database.change(Area::Archive).await?;
-        let windows = insert::many(&mut change, WINDOW_COLUMNS, windows).await?;
-        let moments = insert::many(&mut change, moments::COLUMNS, moments).await?;
+        let windows = many::insert(&mut change, WINDOW_COLUMNS, windows).await?;
+        let moments = many::insert(&mut change, moments::COLUMNS, moments).await?;
         change.execute(position).await?;
         change.commit().await?;
         Ok(Archived { windows, moments })
@@ -195,9 +194,10 @@ impl ArchiveQuery<'_> {
     }
 }
 
-const WINDOW_COLUMNS: insert::Target = insert::Target {
+const WINDOW_COLUMNS: many::Target = many::Target {
     table: "archived_windows",
     columns: &["channel", "epoch", "seq", "window_start_ms", "data"],
+    on_conflict: "DO NOTHING",
 };
 
 fn window_values(window: &WindowRecord) -> Result<Vec<Value>, StoreError> {

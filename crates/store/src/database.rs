@@ -1,11 +1,14 @@
 //! The two databases behind one interface: reads beside one writer, and transactions that wait for each other by area.
 
+pub(crate) mod many;
+pub(crate) mod open;
+pub(crate) mod schema;
+pub(crate) mod sql;
+
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
-use crate::{
-    StoreError,
-    sql::{Row, Statement, sql},
-};
+use self::sql::{Row, Statement, sql};
+use crate::StoreError;
 
 /// Connections to a database. Reads never wait for a writer.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ pub(crate) enum Area {
     Emotes,
     Archive,
     Moments,
+    Clusters,
+    Leases,
 }
 
 /// A transaction that changes records. Dropped without [`Change::commit`], it leaves nothing.
@@ -60,9 +65,7 @@ impl Database {
             Self::Sqlite { writer, .. } => Ok(Change::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
             Self::Postgres { writers, .. } => {
                 let mut change = Change::Postgres(writers.begin().await?);
-                let lock = sql("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS locked")
-                    .bind(LOCKS | area as i64);
-                change.row(lock).await?;
+                change.also(area).await?;
                 Ok(change)
             }
         }
@@ -84,6 +87,15 @@ impl Database {
 }
 
 impl Change {
+    /// Waits for others who change this area too. All who take several areas take them in the same order.
+    pub(crate) async fn also(&mut self, area: Area) -> Result<(), StoreError> {
+        if let Self::Postgres(_) = self {
+            let lock = sql("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS locked");
+            self.row(lock.bind(LOCKS | area as i64)).await?;
+        }
+        Ok(())
+    }
+
     /// All rows of a query or of a `RETURNING` clause.
     pub(crate) async fn rows(&mut self, query: Statement) -> Result<Vec<Row>, StoreError> {
         Ok(match self {

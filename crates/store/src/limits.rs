@@ -44,6 +44,45 @@ pub const RULE_CHARS_MAX: usize = 64;
 /// Characters of a moment's note.
 pub const NOTE_CHARS_MAX: usize = 2_000;
 
+/// Clusters, whatever the caller allows: lists of them are not paged.
+pub const CLUSTERS_MAX: u32 = 1_000;
+
+/// Edges that are remembered: lists of them are not paged, and placement looks at all of them.
+pub const EDGES_MAX: u32 = 1_000;
+
+/// Characters of the address at which viewers reach an edge.
+pub const URL_CHARS_MAX: usize = 1_024;
+
+/// Devices that a tier may have: those of a user are looked at together.
+pub const DEVICES_PER_USER_MAX: u32 = 1_000;
+
+/// Leases of a user that have ended and whose connections are not known to be closed. Whoever has more has asked for as many
+/// tickets within the life of one, and waits.
+pub const ENDED_LEASES_PER_USER_MAX: usize = 100;
+
+/// Leases that are reserved together.
+pub const LEASES_PER_GROUP_MAX: usize = 1_000;
+
+/// Reports that are taken together.
+pub const REPORTS_PER_GROUP_MAX: usize = 1_000;
+
+/// Leases that one transaction of a sweep drops, so that others get their turn between two.
+pub(crate) const SWEEP_ROWS_MAX: u32 = 10_000;
+
+/// Times to live for which an edge has to be silent until its leases are dropped. Long before, they count no more.
+pub(crate) const DROPPED_AFTER_TTLS: i64 = 60;
+
+/// For how long an edge has to be silent until it is forgotten: a day, µs.
+pub(crate) const EDGE_FORGOTTEN_AFTER_US: i64 = 86_400_000_000;
+
+/// Refuses a name that is empty, too long, or holds control characters.
+pub(crate) fn check_name(field: &'static str, name: &str) -> Result<(), StoreError> {
+    if name.is_empty() {
+        return Err(StoreError::invalid(field, format!("1 to {NAME_CHARS_MAX} characters")));
+    }
+    check_line(field, name, NAME_CHARS_MAX)
+}
+
 /// Refuses a text that is longer than `chars` or holds control characters; PostgreSQL cannot store NUL at all.
 pub(crate) fn check_line(field: &'static str, text: &str, chars: usize) -> Result<(), StoreError> {
     if text.chars().count() > chars || text.chars().any(char::is_control) {

@@ -13,6 +13,8 @@ const STEPS: &[&str] = &[
     include_str!("migrate/0001-users.sql"),
     include_str!("migrate/0002-channels.sql"),
     include_str!("migrate/0003-archive.sql"),
+    include_str!("migrate/0004-clusters.sql"),
+    include_str!("migrate/0005-leases.sql"),
 ];
 
 /// The newest schema known.

@@ -4,6 +4,7 @@ mod role;
 
 use std::fmt;
 
+use emostream_protocol::placement::CloseReason;
 use uuid::Uuid;
 
 pub use role::{ParseRoleError, Role};
@@ -11,6 +12,7 @@ pub use role::{ParseRoleError, Role};
 use crate::{
     Page, Store, StoreError,
     database::{Area, Change},
+    leases,
     limits::{NAME_CHARS_MAX, PASSWORD_HASH_BYTES_MAX, check_line},
     page::Limit,
     sql::{Row, Statement, damaged, sql},
@@ -163,12 +165,25 @@ impl Store {
         change.commit().await
     }
 
-    /// Removes an account. `LastAdmin` if it is the only one left with that role.
+    /// Gives an account a tier, or none. Devices that a lower tier has no room for stay until they leave.
+    pub async fn set_tier(&self, id: UserId, tier: Option<u8>) -> Result<(), StoreError> {
+        let mut change = self.database.change(Area::Users).await?;
+        let statement = sql("UPDATE users SET tier = $1 WHERE id = $2").bind(tier.map(i64::from));
+        if change.execute(statement.bind(*id.as_bytes())).await? == 0 {
+            return Err(StoreError::NotFound { what: "user" });
+        }
+        change.commit().await
+    }
+
+    /// Removes an account and ends its leases. `LastAdmin` if it is the only one left with that role.
     pub async fn delete_user(&self, id: UserId) -> Result<(), StoreError> {
         let mut change = self.database.change(Area::Users).await?;
+        // Else a lease that is being reserved would stay behind. Nobody takes these two the other way round.
+        change.also(Area::Leases).await?;
         if existing(&mut change, id).await?.role == Role::Admin {
             refuse_last_admin(&mut change).await?;
         }
+        leases::end_all(&mut change, id, CloseReason::AccountGone).await?;
         change.execute(sql("DELETE FROM users WHERE id = $1").bind(*id.as_bytes())).await?;
         change.commit().await
     }

@@ -5,11 +5,11 @@ use emostream_protocol::{
     limits::{CHANNEL_NAME_BYTES_MAX, EMOTE_BYTES_MAX},
 };
 
-use super::{ArchiveCursor, ArchiveQuery, insert, read_position};
+use super::{ArchiveCursor, ArchiveQuery, read_position};
 use crate::{
     Page, Store, StoreError,
     channels::read_name,
-    database::Area,
+    database::{Area, many},
     limits::{AUTHOR_CHARS_MAX, NOTE_CHARS_MAX, RULE_CHARS_MAX, TITLE_CHARS_MAX, check_line, check_text},
     page::Limit,
     sql::{Row, Statement, Value, sql, wide},
@@ -65,7 +65,7 @@ pub struct MomentEdit {
     pub hidden: Option<bool>,
 }
 
-pub(super) const COLUMNS: insert::Target = insert::Target {
+pub(super) const COLUMNS: many::Target = many::Target {
     table: "archived_moments",
     columns: &[
         "channel",
@@ -87,6 +87,7 @@ pub(super) const COLUMNS: insert::Target = insert::Target {
         "edited_by",
         "edited_us",
     ],
+    on_conflict: "DO NOTHING",
 };
 
 impl Store {

@@ -8,6 +8,7 @@ mod files;
 mod fixtures;
 mod kills;
 mod moments;
+mod placement;
 mod schema;
 mod settings;
 mod setup;

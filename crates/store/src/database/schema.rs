@@ -6,7 +6,8 @@ use sqlx::{
     Connection, PgConnection, Row, SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 
-use crate::{StoreError, migrate, open::bad_url};
+use super::open::bad_url;
+use crate::{StoreError, migrate};
 
 /// A database's schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

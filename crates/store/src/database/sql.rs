@@ -51,6 +51,16 @@ impl Statement {
         self
     }
 
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.values
+    }
+
     /// The statement for one of the databases.
     pub(crate) fn query<DB: Database>(self) -> Query<'static, DB, DB::Arguments>
     where
@@ -105,6 +115,11 @@ impl Row {
     pub(crate) fn id(&self, column: &'static str) -> Result<[u8; 16], StoreError> {
         let bytes: Vec<u8> = self.get(column)?;
         bytes.try_into().map_err(|_| damaged(column))
+    }
+
+    /// The same as a UUID.
+    pub(crate) fn uuid(&self, column: &'static str) -> Result<uuid::Uuid, StoreError> {
+        self.id(column).map(uuid::Uuid::from_bytes)
     }
 }
 
@@ -161,6 +176,12 @@ impl From<Option<&str>> for Value {
 impl From<&[u8]> for Value {
     fn from(value: &[u8]) -> Self {
         Self::Bytes(value.to_vec())
+    }
+}
+
+impl From<uuid::Uuid> for Value {
+    fn from(value: uuid::Uuid) -> Self {
+        Self::Bytes(value.as_bytes().to_vec())
     }
 }
 

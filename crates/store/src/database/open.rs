@@ -9,7 +9,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{StoreError, database::Database, migrate::migrate, sql::sql};
+use super::{Database, sql::sql};
+use crate::{StoreError, migrate::migrate};
 
 /// The control plane's records. Clones share their connections.
 #[derive(Clone)]

@@ -1,0 +1,125 @@
+//! Who has a place: the rules by which devices get, keep and lose theirs. Pure: everything is in the [`Picture`].
+//!
+//! At any time the leases of a user that have not ended are at most as many as the tier allows, whether they count or not. So
+//! none that comes back with its edge is one too many: what stood in for it has ended it.
+
+use emostream_protocol::placement::CloseReason;
+use uuid::Uuid;
+
+use super::{
+    LeaseTimes, NewLease, Reserved, TierLimits,
+    picture::{LeaseRow, Picture},
+};
+use crate::{UserId, limits::ENDED_LEASES_PER_USER_MAX};
+
+/// The leases of a user that have not ended, oldest first: the device's own, and the others by whether they count.
+#[derive(Default)]
+struct Standing {
+    own: Vec<Uuid>,
+    counting: Vec<Uuid>,
+    dead: Vec<Uuid>,
+}
+
+/// Reserves a lease, if there is room.
+pub(super) fn reserve(
+    picture: &mut Picture,
+    wanted: &NewLease,
+    limits: &TierLimits,
+    times: &LeaseTimes,
+) -> Reserved {
+    if picture.lease(wanted.id).is_some() {
+        return Reserved::Granted { replaced: None };
+    }
+    let Some(tier) = picture.tier(wanted.user) else { return Reserved::NoUser };
+    forget_over(picture, wanted.user, times);
+    let standing = standing(picture, wanted.user, &wanted.device_id, times);
+    let limit = places(limits, tier);
+    let ended = picture.of(wanted.user).iter().filter(|lease| lease.ended.is_some()).count();
+    if standing.counting.len() >= limit || ended > ENDED_LEASES_PER_USER_MAX {
+        return Reserved::Full { devices: picture.devices_of(wanted.user, times) };
+    }
+    make_room(picture, &standing, limit);
+    for id in &standing.own {
+        picture.end(*id, CloseReason::TakenOver);
+    }
+    picture.put(LeaseRow { since_us: times.now_us, ..LeaseRow::from(wanted) });
+    Reserved::Granted { replaced: standing.own.last().copied() }
+}
+
+/// Admits a connected device of which there is no living lease, or ends what is one too many: of devices that count, the
+/// newest stay.
+pub(super) fn readmit(picture: &mut Picture, mut held: LeaseRow, limits: &TierLimits, times: &LeaseTimes) {
+    let (id, since) = (held.id, (held.since_us, held.id));
+    held.is_open = true;
+    held.ended = judge(picture, &held, since, limits, times).err();
+    debug_assert!(held.ended.is_some() || picture.lease(id).is_none_or(|lease| lease.ended.is_some()));
+    picture.put(held);
+}
+
+/// Makes room for a device that is connected since then, or says why there is none.
+fn judge(
+    picture: &mut Picture,
+    held: &LeaseRow,
+    since: (i64, Uuid),
+    limits: &TierLimits,
+    times: &LeaseTimes,
+) -> Result<(), CloseReason> {
+    let Some(tier) = picture.tier(held.user) else { return Err(CloseReason::AccountGone) };
+    let mut standing = standing(picture, held.user, &held.device_id, times);
+    let newer = |id: &Uuid| picture.lease(*id).is_some_and(|other| (other.since_us, other.id) > since);
+    if standing.own.iter().any(|id| newer(id) && counts(picture, *id, times)) {
+        return Err(CloseReason::TakenOver);
+    }
+    let limit = places(limits, tier);
+    let staying = standing.counting.iter().filter(|id| newer(id)).count();
+    if staying >= limit {
+        return Err(CloseReason::Surplus);
+    }
+    // The oldest go until there is room for one more.
+    let surplus = (standing.counting.len() + 1).saturating_sub(limit);
+    for id in standing.counting.drain(..surplus) {
+        picture.end(id, CloseReason::Surplus);
+    }
+    make_room(picture, &standing, limit);
+    for id in standing.own {
+        picture.end(id, CloseReason::TakenOver);
+    }
+    Ok(())
+}
+
+/// Ends the oldest of those that do not count, until there is room for one more.
+fn make_room(picture: &mut Picture, standing: &Standing, limit: usize) {
+    let surplus = (standing.counting.len() + standing.dead.len() + 1).saturating_sub(limit);
+    for id in standing.dead.iter().take(surplus) {
+        picture.end(*id, CloseReason::Surplus);
+    }
+}
+
+fn standing(picture: &Picture, user: UserId, device_id: &str, times: &LeaseTimes) -> Standing {
+    let mut standing = Standing::default();
+    for lease in picture.of(user).into_iter().filter(|lease| lease.ended.is_none()) {
+        if lease.device_id == device_id {
+            standing.own.push(lease.id);
+        } else if picture.counts(lease, times) {
+            standing.counting.push(lease.id);
+        } else {
+            standing.dead.push(lease.id);
+        }
+    }
+    standing
+}
+
+fn counts(picture: &Picture, id: Uuid, times: &LeaseTimes) -> bool {
+    picture.lease(id).is_some_and(|lease| picture.counts(lease, times))
+}
+
+/// Removes a user's leases of which nothing can be heard any more.
+fn forget_over(picture: &mut Picture, user: UserId, times: &LeaseTimes) {
+    let leases = picture.of(user).into_iter();
+    let over: Vec<_> = leases.filter(|lease| picture.is_over(lease, times)).map(|lease| lease.id).collect();
+    over.into_iter().for_each(|id| picture.remove(id));
+}
+
+fn places(limits: &TierLimits, tier: Option<u8>) -> usize {
+    usize::try_from(limits.devices(tier)).unwrap_or(usize::MAX)
+}

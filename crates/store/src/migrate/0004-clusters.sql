@@ -1,0 +1,23 @@
+-- Clusters, and the edges that have reported. An edge's cluster need not be recorded: its capacity is then that of its edges.
+CREATE TABLE clusters (
+    name TEXT NOT NULL PRIMARY KEY,
+    capacity BIGINT,
+    created_us BIGINT NOT NULL
+);
+
+-- `previous_generation` is the start before this one, sixteen zero bytes where none is known: what it still says comes too late.
+CREATE TABLE edges (
+    name TEXT NOT NULL PRIMARY KEY,
+    cluster TEXT NOT NULL,
+    url TEXT NOT NULL,
+    port BIGINT NOT NULL,
+    capacity BIGINT NOT NULL,
+    viewers BIGINT NOT NULL,
+    generation BYTEA NOT NULL,
+    previous_generation BYTEA NOT NULL,
+    number BIGINT NOT NULL,
+    is_draining BIGINT NOT NULL,
+    is_leaving BIGINT NOT NULL,
+    owes_all BIGINT NOT NULL,
+    heard_us BIGINT NOT NULL
+);
