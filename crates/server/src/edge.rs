@@ -13,6 +13,7 @@ use crate::{
     telemetry::Metrics,
 };
 
+pub mod admission;
 mod announce;
 mod beat;
 mod early_rows;
