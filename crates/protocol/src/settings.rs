@@ -8,7 +8,7 @@ pub mod document;
 pub mod published;
 pub mod rule;
 
-pub use document::{PaletteDocument, SettingsDocument, SettingsInput};
+pub use document::{Guests, PaletteDocument, SettingsDocument, SettingsInput};
 pub use published::PublishedChannel;
 pub use rule::{FullRule, MomentRule, PlainRule, RulePreset};
 

@@ -1,5 +1,6 @@
 // The public face of the viewer client.
 
+export { CLOSE_CODES } from './close-codes.js';
 export type { ConnectionState, Socket } from './connection.js';
 export { ReactionError, type ClientErrorCode } from './errors.js';
 export type { Unsubscribe } from './emitter.js';

@@ -20,6 +20,27 @@ pub struct SettingsDocument {
     pub allowed_emotes: Option<Vec<String>>,
     /// What viewers can send.
     pub palette: PaletteDocument,
+    /// Whether people without an account may watch and react.
+    #[serde(default, skip_serializing_if = "Guests::are_allowed")]
+    pub guests: Guests,
+}
+
+/// Whether a channel is for members only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guests {
+    /// Everybody may watch and react.
+    #[default]
+    Allowed,
+    /// Only who is logged in: live connections need a ticket of an account.
+    Refused,
+}
+
+impl Guests {
+    /// Whether everybody may come.
+    pub fn are_allowed(&self) -> bool {
+        *self == Self::Allowed
+    }
 }
 
 /// What a channel accepts and offers.
@@ -52,6 +73,8 @@ pub struct SettingsInput {
     pub allowed_emotes: Option<Option<Vec<String>>>,
     /// The palette.
     pub palette: Option<PaletteInput>,
+    /// See [`SettingsDocument::guests`].
+    pub guests: Option<Guests>,
 }
 
 /// A rule as a broadcaster names it.
@@ -112,6 +135,7 @@ impl Default for SettingsDocument {
             plain: PlainRule::default(),
             allowed_emotes: None,
             palette: PaletteDocument::default(),
+            guests: Guests::default(),
         }
     }
 }
@@ -152,6 +176,7 @@ impl SettingsInput {
         if let Some(custom) = palette.custom_emotes {
             new.palette.custom_emotes = custom;
         }
+        new.guests = self.guests.unwrap_or(new.guests);
         new
     }
 }

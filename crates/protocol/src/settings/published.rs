@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{SETTINGS_BYTES_MAX, SettingsDocument};
 use crate::{ChannelName, DecodeError};
 
-/// Format written by this release.
-const FORMAT: u8 = 1;
+/// Format of a channel that everybody may watch: releases that know nothing of members read it rightly.
+const FORMAT_OPEN: u8 = 1;
+
+/// Format of a channel for members, which those releases must not take for an open one.
+const FORMAT_MEMBERS: u8 = 2;
 
 /// Longest encoding, in bytes: the settings and what is around them.
 pub const PUBLISHED_BYTES_MAX: usize = SETTINGS_BYTES_MAX + 1024;
@@ -37,7 +40,7 @@ impl PublishedChannel {
     /// Encodes it; equal content gives equal bytes.
     pub fn encode(&self) -> Vec<u8> {
         let encoded = Encoded {
-            format: FORMAT,
+            format: if self.settings.guests.are_allowed() { FORMAT_OPEN } else { FORMAT_MEMBERS },
             channel: self.channel.to_string(),
             version: self.version,
             closed: self.closed,
@@ -56,7 +59,7 @@ impl PublishedChannel {
             return Err(DecodeError::Field("length"));
         }
         let Format { format } = serde_json::from_slice(bytes).map_err(|_| DecodeError::Field("format"))?;
-        if format != FORMAT {
+        if ![FORMAT_OPEN, FORMAT_MEMBERS].contains(&format) {
             return Err(DecodeError::Version(format));
         }
         let encoded: Encoded = serde_json::from_slice(bytes).map_err(|_| DecodeError::Field("settings"))?;
@@ -69,7 +72,10 @@ impl PublishedChannel {
 #[cfg(test)]
 mod tests {
     use super::PublishedChannel;
-    use crate::{ChannelName, DecodeError, settings::SettingsDocument};
+    use crate::{
+        ChannelName, DecodeError,
+        settings::{Guests, SettingsDocument},
+    };
 
     #[test]
     fn a_channel_is_read_as_it_was_written_in_this_and_in_later_releases() {
@@ -86,8 +92,14 @@ mod tests {
             channel,
             "the format changed: give it a new number"
         );
-        let newer = br#"{"format": 2, "anything": "else"}"#;
-        assert!(matches!(PublishedChannel::decode(newer), Err(DecodeError::Version(2))));
+        assert_eq!(channel.encode(), stored.trim_ascii(), "releases without members-only channels read it");
+        let members = SettingsDocument { guests: Guests::Refused, ..SettingsDocument::default() };
+        let members = PublishedChannel { settings: members, ..channel };
+        let stored = include_bytes!("../../tests/fixtures/published-channel-v2.json");
+        assert_eq!(String::from_utf8_lossy(&members.encode()), String::from_utf8_lossy(stored.trim_ascii()));
+        assert_eq!(PublishedChannel::decode(stored).unwrap(), members);
+        let newer = br#"{"format": 3, "anything": "else"}"#;
+        assert!(matches!(PublishedChannel::decode(newer), Err(DecodeError::Version(3))));
         assert!(PublishedChannel::decode(b"{}").is_err());
         assert!(PublishedChannel::decode(&vec![b' '; super::PUBLISHED_BYTES_MAX + 1]).is_err());
     }

@@ -5,7 +5,7 @@ use emostream_protocol::{
     limits::CHANNELS_MAX,
     palette::FEATURED_BY_DEFAULT,
     settings::{
-        FullRule, MomentRule, PaletteDocument, PlainRule, RulePreset, SettingsDocument, SettingsError,
+        FullRule, Guests, MomentRule, PaletteDocument, PlainRule, RulePreset, SettingsDocument, SettingsError,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ pub struct ChannelConfig {
     /// Reactions after which the plain rule judges a share. Absent: 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<u32>,
+    /// Whether people without an account may watch and react: `allowed` or `refused`.
+    pub guests: Guests,
 }
 
 /// A moment rule by name.
@@ -84,6 +86,7 @@ impl Default for ChannelConfig {
             rule: None,
             threshold: None,
             interval: None,
+            guests: Guests::default(),
         }
     }
 }
@@ -111,7 +114,8 @@ impl ChannelConfig {
             accepted_emotes: self.accepted_emotes.clone(),
             custom_emotes: self.custom_emotes.clone(),
         };
-        let document = SettingsDocument { rule, plain, allowed_emotes: self.allowed_emotes.clone(), palette };
+        let allowed_emotes = self.allowed_emotes.clone();
+        let document = SettingsDocument { rule, plain, allowed_emotes, palette, guests: self.guests };
         document.validated(None, emotes)
     }
 }

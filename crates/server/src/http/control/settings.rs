@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use emostream_protocol::{
-    settings::{MomentRule, PaletteDocument, PlainRule, SettingsDocument, SettingsInput},
+    settings::{Guests, MomentRule, PaletteDocument, PlainRule, SettingsDocument, SettingsInput},
     time,
 };
 use serde::Serialize;
@@ -52,6 +52,9 @@ pub struct SettingsAnswer {
     /// What viewers can send: `version`, `featured`, `accepted_emotes`, `custom_emotes`.
     #[schema(value_type = Object)]
     palette: PaletteDocument,
+    /// Whether people without an account may watch and react: `allowed` or `refused`.
+    #[schema(value_type = String)]
+    guests: Guests,
 }
 
 /// A version in the history.
@@ -74,7 +77,7 @@ pub struct SettingsHistoryPage {
 
 impl From<Settings> for SettingsAnswer {
     fn from(settings: Settings) -> Self {
-        let SettingsDocument { rule, plain, allowed_emotes, palette } = settings.document;
+        let SettingsDocument { rule, plain, allowed_emotes, palette, guests } = settings.document;
         Self {
             version: settings.version,
             updated_at: time::format_ms(settings.changed_us / 1_000),
@@ -83,6 +86,7 @@ impl From<Settings> for SettingsAnswer {
             plain,
             allowed_emotes,
             palette,
+            guests,
         }
     }
 }
