@@ -339,13 +339,14 @@ pub fn encode_gap(from: u64, to: u64) -> Bytes {
     encode(&Json { r#type: "gap", from, to })
 }
 
-/// The last frame before a graceful close.
-pub fn encode_bye(reason: &str, reconnect_in_ms: u64) -> Bytes {
+/// The last frame before a graceful close. `reconnect_in_ms` is absent where the client is not to come back.
+pub fn encode_bye(reason: &str, reconnect_in_ms: Option<u64>) -> Bytes {
     #[derive(Serialize)]
     struct Json<'a> {
         r#type: &'static str,
         reason: &'a str,
-        reconnect_in_ms: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reconnect_in_ms: Option<u64>,
     }
     encode(&Json { r#type: "bye", reason, reconnect_in_ms })
 }

@@ -26,7 +26,7 @@ pub use control::{
 };
 pub use dotenv::with_dotenv;
 pub use edges::NamedEdge;
-pub use fleet::{BridgeConfig, BridgeFrom, InternalConfig, RelayConfig};
+pub use fleet::{BridgeConfig, BridgeFrom, InternalConfig, RelayConfig, TlsFiles};
 pub use kafka::{KafkaConfig, SaslMechanism, SecurityProtocol};
 pub use layers::{ConfigError, Layers, load};
 pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
@@ -264,12 +264,20 @@ impl Config {
             "topics to relay to, since the role relay is asked for",
         );
         findings.expect(
-            self.control.url.as_ref().is_none_or(|url| url.starts_with("http://")),
+            self.control.url.as_ref().is_none_or(|url| {
+                url.starts_with("http://") || url.starts_with("https://")
+            }),
             "control.url",
-            "the address of a node with control, such as http://10.0.0.5:8080",
+            "the address of a node with control, such as http://10.0.0.5:8080 or https://control.internal:8443",
+        );
+        let is_encrypted = self.control.url.as_ref().is_some_and(|url| url.starts_with("https://"));
+        findings.expect(
+            !is_encrypted || self.internal.tls().is_some(),
+            "control.url",
+            "internal.tls_cert_file and its companions beside an https:// address",
         );
         findings.expect(
-            self.control.url.is_none() || self.internal.key.is_some(),
+            self.control.url.is_none() || self.internal.key.is_some() || is_encrypted,
             "control.url",
             "internal.key beside it, the same as on the node with control",
         );

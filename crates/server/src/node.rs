@@ -9,14 +9,17 @@ use std::{
 
 use emostream_log::Log;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::{Config, Role},
     control::Control,
+    edge::Edge,
     http::{
         app::{App, Phase},
         listener::Server,
         routes::{self, Surface},
+        stream::AtGate,
     },
     ingest::{Ingest, spool::SpoolError},
     intake::Intake,
@@ -27,6 +30,7 @@ use crate::{
 mod brokers;
 mod clock;
 mod control_client;
+mod doors;
 mod foreign;
 #[cfg(feature = "kafka")]
 mod foreign_topics;
@@ -34,6 +38,7 @@ mod listen;
 mod shared;
 mod shared_keys;
 mod storage;
+mod tls;
 mod topics;
 
 #[cfg(feature = "kafka")]
@@ -65,6 +70,30 @@ pub struct Node {
     addresses: Vec<SocketAddr>,
 }
 
+/// What a node listens on.
+struct Listeners {
+    /// The whole surface, for everybody.
+    common: Vec<TcpListener>,
+    /// The same, each with an edge's gate.
+    edges: Vec<TcpListener>,
+}
+
+impl Listeners {
+    fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        self.common.iter().chain(&self.edges).map(TcpListener::local_addr).collect()
+    }
+
+    fn serve(self, server: &Arc<Server>, edge: Option<&Edge>) {
+        for listener in self.common {
+            server.serve(listener, AtGate(edge.map(|edge| edge.common.clone())));
+        }
+        for (number, listener) in self.edges.into_iter().enumerate() {
+            let gate = edge.and_then(|edge| edge.gates.get(number).cloned());
+            server.serve(listener, AtGate(gate));
+        }
+    }
+}
+
 /// Why a node did not start; the two have different exit codes.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -79,19 +108,22 @@ pub enum StartError {
 impl Node {
     /// Starts the roles that the configuration names and serves them.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let listeners = listen::all(&config).await?;
+        let listeners =
+            Listeners { common: listen::all(&config).await?, edges: listen::edges(&config).await? };
         let internal = listen::internal(&config).await?;
+        let tls = config.internal.tls().map(tls::acceptor).transpose();
+        let tls = tls.map_err(|error| StartError::Configuration(format!("{error:#}")))?;
         let (config, opened) = tokio::task::spawn_blocking(move || (storage::open(&config), config))
             .await
             .map(|(opened, config)| (config, opened))
             .map_err(|error| StartError::Failed(error.into()))?;
-        Self::start_roles(config, listeners, internal, opened?).await.map_err(start_error)
+        Self::start_roles(config, listeners, (internal, tls), opened?).await.map_err(start_error)
     }
 
     async fn start_roles(
         config: Config,
-        listeners: Vec<TcpListener>,
-        internal: Option<TcpListener>,
+        listeners: Listeners,
+        (internal, tls): (Option<TcpListener>, Option<TlsAcceptor>),
         opened: Opened,
     ) -> anyhow::Result<Self> {
         let log = opened.log.clone();
@@ -109,7 +141,8 @@ impl Node {
         shared.share_keys().await?;
         let ingest = roles.contains(&Role::Ingest).then(|| shared.start_ingest()).transpose()?;
         let aggregate = roles.contains(&Role::Aggregate).then(|| shared.start_aggregate()).transpose()?;
-        let edge = roles.contains(&Role::Edge).then(|| shared.start_edge()).transpose()?;
+        let starting_edge = || shared.start_edge(&listeners, control.as_ref());
+        let edge = roles.contains(&Role::Edge).then(starting_edge).transpose()?;
         let bridge = roles.contains(&Role::Edge).then(|| shared.start_bridge()).transpose()?;
         let subscribers = edge.as_ref().map(|edge| shared.start_subscribers(edge)).transpose()?;
         shared.start_console()?;
@@ -117,20 +150,23 @@ impl Node {
 
         let intake = ingest.clone().map(|ingest| ingest as Arc<dyn Intake>);
         let endpoint = intake.clone().map(|intake| shared.endpoint(intake));
-        let app = App::new(shared.parts(intake, edge, bridge, subscribers, control.clone()));
+        let parts = shared.parts(intake, edge.clone(), bridge, subscribers, control.clone());
+        let app = App::new(parts);
         let surface = if internal.is_some() { Surface::Public } else { Surface::Whole };
-        let server = Server::new(app.clone(), endpoint, routes::router(app.clone(), surface));
+        let server = Server::new(app.clone(), endpoint, routes::router(app.clone(), surface), None);
         let internal_server = internal.map(|listener| {
-            let server = Server::new(app.clone(), None, routes::router(app.clone(), Surface::Internal));
-            server.serve(listener);
+            let router = routes::router(app.clone(), Surface::Internal);
+            let server = Server::new(app.clone(), None, router, tls);
+            server.serve(listener, AtGate(None));
             server
         });
         foreign.prepared().await;
-        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
-        for listener in listeners {
-            server.serve(listener);
-        }
+        let addresses = listeners.addresses()?;
+        listeners.serve(&server, edge.as_deref());
         app.set_phase(Phase::Serving);
+        if let Some(edge) = &edge {
+            edge.report(&app.config.placement, &tasks);
+        }
         Ok(Self { app, server, internal_server, ingest, aggregate, foreign, control, log, tasks, addresses })
     }
 
@@ -153,6 +189,9 @@ impl Node {
     pub async fn stop(self) {
         self.app.set_phase(Phase::Stopping);
         self.server.stop_accepting();
+        if let Some(edge) = &self.app.edge {
+            edge.leave();
+        }
         if let Some(ingest) = &self.ingest {
             // Besides its flush, it waits for Kafka.
             let patience = STEP_PATIENCE + Duration::from_millis(self.app.config.spool.drain_timeout_ms);
@@ -166,7 +205,13 @@ impl Node {
         }
         step("lines for other people", self.foreign.stop()).await;
         self.app.viewers_leave.cancel();
+        if let Some(edge) = &self.app.edge {
+            edge.empty();
+        }
         step("connections", self.server.finish()).await;
+        if let Some(edge) = &self.app.edge {
+            step("last reports of edges", edge.finish()).await;
+        }
         if let Some(server) = &self.internal_server {
             server.stop_accepting();
             step("connections of other nodes", server.finish()).await;

@@ -2,6 +2,8 @@
 
 mod logging;
 mod metrics;
+mod throttle;
 
 pub use logging::init as init_logging;
 pub use metrics::{Labelled, Metrics};
+pub use throttle::LogThrottle;

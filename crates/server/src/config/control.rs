@@ -50,8 +50,8 @@ pub struct ControlConfig {
     /// What login tokens are signed with, 32 bytes or more. Absent: a key in the data directory. TOKEN_SECRET sets it.
     #[serde(skip_serializing)]
     pub token_secret: Option<Secret>,
-    /// Where a node with control is, for nodes without: `http://host:port`. They ask it for what all nodes share, and go
-    /// on with what they have while it does not answer.
+    /// Where a node with control is, for nodes without: `http://host:port`, or `https://host:port` with certificates. They
+    /// ask it for what all nodes share, and go on with what they have while it does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }

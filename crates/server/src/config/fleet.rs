@@ -1,6 +1,9 @@
 //! What nodes of a fleet need to know of each other: the internal API, and the sections of bridge and relay.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,27 @@ pub struct InternalConfig {
     /// Where the internal API is served, and nothing else. Absent: on the ordinary listeners.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// This node's certificate with those between it and the authority, as PEM. With it, `listen` speaks TLS 1.3 and
+    /// answers only nodes that show a certificate of the same authority; nodes ask `control.url` of `https://` with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// The certificate's private key, as PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key_file: Option<PathBuf>,
+    /// The authority of the fleet's certificates, as PEM. It must sign for nobody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_ca_file: Option<PathBuf>,
+}
+
+/// Files of a node's certificate.
+#[derive(Debug, Clone, Copy)]
+pub struct TlsFiles<'a> {
+    /// Its certificate.
+    pub cert: &'a Path,
+    /// The private key.
+    pub key: &'a Path,
+    /// The authority.
+    pub ca: &'a Path,
 }
 
 /// A shorter key can be guessed.
@@ -27,13 +51,34 @@ impl InternalConfig {
         self.key.iter().map(|_| "internal.key").collect()
     }
 
+    /// The certificate, where this node has one.
+    pub fn tls(&self) -> Option<TlsFiles<'_>> {
+        Some(TlsFiles {
+            cert: self.tls_cert_file.as_deref()?,
+            key: self.tls_key_file.as_deref()?,
+            ca: self.tls_ca_file.as_deref()?,
+        })
+    }
+
+    /// Whether nodes can show who they are.
+    pub fn is_open_to_nodes(&self) -> bool {
+        self.key.is_some() || self.tls().is_some()
+    }
+
     pub(super) fn validate(&self, findings: &mut Findings) {
+        let files = [&self.tls_cert_file, &self.tls_key_file, &self.tls_ca_file];
+        let given = files.iter().filter(|file| file.is_some()).count();
+        findings.expect(
+            given == 0 || given == files.len(),
+            "internal.tls_cert_file",
+            "all three of internal.tls_cert_file, internal.tls_key_file and internal.tls_ca_file, or none",
+        );
         let is_long = |key: &Secret| key.reveal().chars().count() >= KEY_CHARS_MIN;
         let is_sendable = |key: &Secret| key.reveal().bytes().all(|b| b.is_ascii_graphic());
         findings.expect(
-            self.listen.is_none() || self.key.is_some(),
+            self.listen.is_none() || self.is_open_to_nodes(),
             "internal.listen",
-            "internal.key beside it: without it every call is refused",
+            "internal.key or certificates beside it: without them every call is refused",
         );
         findings.expect(
             self.key.as_ref().is_none_or(|key| is_long(key) && is_sendable(key)),

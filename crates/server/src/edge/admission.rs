@@ -145,6 +145,16 @@ impl Admission {
         }
     }
 
+    /// What the edge is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Viewers that it takes.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
     /// Viewers connected.
     pub fn viewers(&self) -> u32 {
         self.viewers
@@ -186,7 +196,9 @@ impl Admission {
         let key = |device: &TicketDevice| (device.user_id, device.device_id.clone());
         let old = claims.device.as_ref().and_then(|device| self.devices.get(&key(device)).copied());
         let is_full = self.viewers >= self.capacity && old.is_none();
-        if is_full || self.opened.len() >= REPORT_DEVICES_MAX || !self.has_room_for_spent(now_s) {
+        // No more than a report can tell, nor than can be remembered.
+        let is_too_much = self.opened.len().max(self.held.len()) >= REPORT_DEVICES_MAX;
+        if is_full || is_too_much || !self.has_room_for_spent(now_s) {
             return Err(Refusal::Full);
         }
         self.spent.insert(claims.jti, Spent { until_s: claims.exp, why: Refusal::Used });

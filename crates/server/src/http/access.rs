@@ -1,10 +1,10 @@
 //! Who may call a route: the rule that stands in the table, and the one layer that enforces it.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
-    http::{HeaderMap, Method, header, request::Parts},
+    extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts, Request, State},
+    http::{Extensions, HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -93,7 +93,7 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match check(&app, access, request.headers()).await {
+    match check(&app, access, request.headers(), request.extensions()).await {
         Ok(caller) => {
             request.extensions_mut().insert(Checked(caller));
             match *request.method() {
@@ -115,12 +115,17 @@ async fn to_the_end(tasks: &Tasks, change: impl Future<Output = Response> + Send
     })
 }
 
-async fn check(app: &App, access: Access, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+async fn check(
+    app: &App,
+    access: Access,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Option<Caller>, Problem> {
     let needed = match access {
         Access::Anyone => return Ok(None),
         Access::Optional => None,
         Access::Role(role) => Some(role),
-        Access::Node => return check_node(app, headers).map(|()| None),
+        Access::Node => return check_node(app, headers, extensions).map(|()| None),
     };
     let Some(token) = bearer(headers)? else {
         return match needed {
@@ -139,17 +144,32 @@ async fn check(app: &App, access: Access, headers: &HeaderMap) -> Result<Option<
     Ok(Some(caller))
 }
 
-/// Whether another node calls. Why it is refused stands in the log, and not in the answer.
-fn check_node(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+/// Marks requests of connections that have shown a certificate of the fleet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HasCertificate;
+
+/// Whether another node calls: it has shown a certificate, the key, or both where both are set. Why it is refused stands in
+/// the log, and not in the answer.
+fn check_node(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Problem> {
     let shown = bearer(headers).ok().flatten();
     let why = match (&app.config.internal.key, shown) {
+        (None, _) if extensions.get::<HasCertificate>().is_some() => return Ok(()),
         (None, _) => "internal.key is not set on this node",
         (Some(_), None) => "it shows no key",
         (Some(key), Some(shown)) if is_same(key.reveal(), shown) => return Ok(()),
         (Some(_), Some(_)) => "it shows another key",
     };
-    tracing::warn!("a call of the internal API is refused: {why}");
+    if let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() {
+        note_refused_node(app, *peer, why);
+    }
     Err(Problem::new(ErrorType::Forbidden, "this is for nodes of the fleet"))
+}
+
+/// Logs why somebody was not taken for a node; of many who come at once, not each.
+pub(super) fn note_refused_node(app: &App, peer: SocketAddr, why: &str) {
+    if let Some(left_out) = app.refused_nodes.admit(app.clock.now_ms()) {
+        tracing::warn!(%peer, left_out, "a call of the internal API is refused: {why}");
+    }
 }
 
 /// Compares digests, so that the time it takes tells nothing of the key.

@@ -30,7 +30,7 @@ use crate::{
     output::Output,
     pressure::Pressure,
     tasks::Tasks,
-    telemetry::Metrics,
+    telemetry::{LogThrottle, Metrics},
 };
 
 /// Queries of the past that may run at once: each reads the log on a thread that may block.
@@ -64,7 +64,9 @@ pub struct App {
     pub previews: Semaphore,
     /// Limits their answers that are being sent.
     pub pages_in_flight: Arc<Semaphore>,
-    /// Tells viewers to leave.
+    /// Limits what the log says of those who are no nodes and call the internal API.
+    pub refused_nodes: LogThrottle,
+    /// Ends what listens without a place of a gate.
     pub viewers_leave: CancellationToken,
     /// The page for browsers.
     pub page: Page,
@@ -123,6 +125,7 @@ impl App {
             queries: Semaphore::new(QUERIES_MAX),
             previews: Semaphore::new(PREVIEWS_MAX),
             pages_in_flight: Arc::new(Semaphore::new(PAGES_IN_FLIGHT_MAX)),
+            refused_nodes: LogThrottle::default(),
             viewers_leave: CancellationToken::new(),
             page: Page::embedded(),
             phase: AtomicU8::new(Phase::Starting as u8),

@@ -21,13 +21,19 @@ use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::metrics::counter::Counter;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::{access::cors, app::App};
+use super::{
+    access::{self, HasCertificate, cors},
+    app::App,
+    stream::AtGate,
+};
 use crate::{
     config::HttpConfig,
     ingest::endpoint::Endpoint,
@@ -53,6 +59,7 @@ pub struct Server {
     endpoint: Option<Arc<Endpoint>>,
     responses: Arc<Responses>,
     router: Router,
+    tls: Option<TlsAcceptor>,
     connections: Arc<Semaphore>,
     config: HttpConfig,
     stall_patience: Duration,
@@ -68,11 +75,25 @@ pub struct Server {
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 32 * 1024;
 
+/// Where a connection comes from.
+#[derive(Clone)]
+struct From {
+    peer: SocketAddr,
+    gate: AtGate,
+    /// It has shown a certificate of the fleet.
+    is_node: bool,
+}
+
 type Answer = Response<Either<Full<Bytes>, Body>>;
 
 impl Server {
-    /// A server for these handlers.
-    pub fn new(app: Arc<App>, endpoint: Option<Arc<Endpoint>>, router: Router) -> Arc<Self> {
+    /// A server for these handlers. With `tls`, which asks for a certificate, every connection is one of a node.
+    pub fn new(
+        app: Arc<App>,
+        endpoint: Option<Arc<Endpoint>>,
+        router: Router,
+        tls: Option<TlsAcceptor>,
+    ) -> Arc<Self> {
         let config = app.config.http.clone();
         // A viewer's own limit comes first and says why.
         let stall_patience = Duration::from_millis(app.config.edge.send_timeout_ms) + STALL_MARGIN;
@@ -87,12 +108,13 @@ impl Server {
             app,
             endpoint,
             router,
+            tls,
             config,
         })
     }
 
-    /// Accepts connections of a listener in the background.
-    pub fn serve(self: &Arc<Self>, listener: TcpListener) {
+    /// Accepts connections of a listener in the background; viewers come in through its gate.
+    pub fn serve(self: &Arc<Self>, listener: TcpListener, gate: AtGate) {
         let server = self.clone();
         self.tracker.spawn(async move {
             while let Some(permit) =
@@ -109,7 +131,8 @@ impl Server {
                         }
                         let place = Place::new(server.app.clone(), server.tracker.clone(), permit);
                         let socket = Socket::new(stream, server.stall_patience, place);
-                        server.tracker.spawn(server.clone().connection(socket, peer));
+                        let from = From { peer, gate: gate.clone(), is_node: server.tls.is_some() };
+                        server.tracker.spawn(server.clone().welcome(socket, from));
                     }
                     (Err(error), _) => {
                         tracing::warn!(%error, "accept failed");
@@ -121,9 +144,25 @@ impl Server {
         });
     }
 
-    async fn connection(self: Arc<Self>, socket: Socket, peer: SocketAddr) {
-        let server = self.clone();
-        let service = service_fn(move |request| server.answer(request, peer).map(Ok::<_, Infallible>));
+    /// Agrees on TLS first, where that is spoken.
+    async fn welcome(self: Arc<Self>, socket: Socket, from: From) {
+        let Some(tls) = self.tls.clone() else { return self.connection(socket, from).await };
+        let patience = Duration::from_millis(self.config.header_timeout_ms);
+        let why = match tokio::time::timeout(patience, tls.accept(socket)).await {
+            Ok(Ok(stream)) => return Box::pin(self.connection(stream, from)).await,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it did not finish the handshake in time".to_owned(),
+        };
+        access::note_refused_node(&self.app, from.peer, &why);
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        from: From,
+    ) {
+        let (server, peer) = (self.clone(), from.peer);
+        let service = service_fn(move |request| server.answer(request, &from).map(Ok::<_, Infallible>));
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -156,16 +195,16 @@ impl Server {
     }
 
     /// The hot route's future stays small, because each request moves it; those of all other routes are boxed.
-    fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Answer> + use<> {
+    fn answer(&self, request: Request<Incoming>, from: &From) -> impl Future<Output = Answer> + use<> {
         // The router opens its answers itself.
         let mut open_to = None;
         let answering = match &self.endpoint {
             Some(endpoint) if Endpoint::takes(&request) => {
                 open_to = cors::allowed_for_reactions(request.headers(), &self.config.cors_origins);
-                endpoint.post(request, peer.ip()).map(|answer| answer.map(Either::Left)).left_future()
+                endpoint.post(request, from.peer.ip()).map(|answer| answer.map(Either::Left)).left_future()
             }
             _ => {
-                let routing = Box::pin(route(self.router.clone(), request, peer));
+                let routing = Box::pin(route(self.router.clone(), request, from.clone()));
                 routing.map(|answer| answer.map(Either::Right)).right_future()
             }
         };
@@ -205,9 +244,13 @@ fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn route(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+async fn route(router: Router, request: Request<Incoming>, from: From) -> Response<Body> {
     let mut request = request.map(|body| Body::new(body.map_err(axum::Error::new)));
-    request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(ConnectInfo(from.peer));
+    request.extensions_mut().insert(from.gate);
+    if from.is_node {
+        request.extensions_mut().insert(HasCertificate);
+    }
     match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

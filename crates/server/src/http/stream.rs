@@ -4,10 +4,13 @@ pub mod events;
 pub mod websocket;
 pub(crate) mod wire;
 
-use std::{str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
-use axum::http::HeaderMap;
-use emostream_protocol::{Epoch, Position};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
+use emostream_protocol::{Epoch, Position, close::CloseCode, frame};
 use serde::Deserialize;
 
 use super::{
@@ -15,7 +18,12 @@ use super::{
     problem::{ErrorType, Problem},
 };
 use crate::{
-    edge::{hub::Seat, session::Join, view::WINDOWS_KEPT},
+    channels::Channel,
+    edge::{
+        gate::{Denied, Entry, Gate},
+        session::Join,
+        view::WINDOWS_KEPT,
+    },
     ingest::endpoint::{guest_cookie, guest_set_cookie},
 };
 
@@ -25,9 +33,22 @@ pub struct JoinParameters {
     epoch: Option<String>,
     since: Option<String>,
     replay_window: Option<String>,
+    ticket: Option<String>,
+}
+
+/// The ticket of a connection that has no other parameters.
+#[derive(Debug, Deserialize)]
+pub struct TicketParameter {
+    /// As placement gave it.
+    pub ticket: Option<String>,
 }
 
 impl JoinParameters {
+    /// The ticket, if there is one.
+    pub fn ticket(&self) -> Option<&str> {
+        self.ticket.as_deref()
+    }
+
     /// How the viewer joins; `Last-Event-ID` stands for `epoch` and `since`.
     pub fn join(&self, headers: &HeaderMap) -> Result<Join, Problem> {
         let replay_windows = match &self.replay_window {
@@ -67,7 +88,11 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn of(app: &App, headers: &HeaderMap) -> Self {
+    /// Who the ticket names; without one the guest whom the cookie names, or a new one.
+    fn of(app: &App, entry: &Entry, headers: &HeaderMap) -> Self {
+        if let Some(user) = entry.user() {
+            return Self { user: user.to_owned(), set_cookie: None };
+        }
         let Some(intake) = &app.intake else { return Self { user: String::new(), set_cookie: None } };
         if let Some(user) = guest_cookie(headers).and_then(|token| intake.guest(token)) {
             return Self { user, set_cookie: None };
@@ -77,17 +102,87 @@ impl Viewer {
     }
 }
 
-/// A place for one more viewer, unless the node is full or stopping.
-pub(crate) fn seat(app: &Arc<App>) -> Result<Seat, Problem> {
-    if app.phase() == Phase::Stopping {
-        return Err(Problem {
-            retry_after: Some(std::time::Duration::from_secs(1)),
-            ..Problem::new(ErrorType::Stopping, "the node is stopping")
-        });
+/// The gate that the listener of a request belongs to.
+#[derive(Clone)]
+pub struct AtGate(pub Option<Arc<Gate>>);
+
+impl AtGate {
+    /// Name of the edge whose listener it is; `None` where it is no edge's own.
+    pub fn edge(&self) -> Option<&str> {
+        self.0.as_ref().map(|gate| gate.name()).filter(|name| !name.is_empty())
     }
-    let edge = app.edge()?;
-    edge.hub.seat(edge.config.viewers_max).ok_or_else(|| Problem {
-        retry_after: Some(std::time::Duration::from_secs(5)),
-        ..Problem::new(ErrorType::NodeFull, "the node holds as many viewers as it may")
-    })
+}
+
+impl<S: Sync> FromRequestParts<S> for AtGate {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or(Self(None)))
+    }
+}
+
+/// Why a viewer's connection was refused.
+pub(crate) struct Refused {
+    problem: Problem,
+    close: Option<CloseCode>,
+}
+
+impl Refused {
+    /// The code to close a WebSocket with, where its client must see why: a browser shows no page the status of an upgrade
+    /// that was refused.
+    pub(crate) fn close(&self) -> Option<CloseCode> {
+        self.close
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        refused.problem
+    }
+}
+
+/// Lets one more viewer in, to a channel where that is known.
+pub(crate) async fn enter(
+    app: &Arc<App>,
+    AtGate(gate): &AtGate,
+    ticket: Option<&str>,
+    channel: Option<&Channel>,
+) -> Result<Entry, Refused> {
+    let refused = |denied| Refused { problem: problem_of(denied), close: close_of(denied, ticket.is_some()) };
+    if app.phase() == Phase::Stopping {
+        return Err(refused(Denied::Stopping));
+    }
+    let edge = app.edge().map_err(|problem| Refused { problem, close: None })?;
+    gate.as_ref().unwrap_or(&edge.common).enter(ticket, channel).await.map_err(refused)
+}
+
+fn problem_of(denied: Denied) -> Problem {
+    let (kind, detail, retry_s) = match denied {
+        Denied::Full => (ErrorType::NodeFull, "the node holds as many viewers as it may", Some(5)),
+        Denied::Draining => (ErrorType::EdgeDraining, "the edge is being emptied: ask placement", Some(1)),
+        Denied::Stopping => (ErrorType::Stopping, "the node is stopping", Some(1)),
+        Denied::Ticket => (ErrorType::TicketRefused, "expected a ticket that is good here and now", None),
+        Denied::Guests => (ErrorType::GuestsRefused, "expected a ticket of an account", None),
+        Denied::NoTicket => (ErrorType::TicketMissing, "expected a ticket of POST /v1/placements", None),
+    };
+    Problem { retry_after: retry_s.map(Duration::from_secs), ..Problem::new(kind, detail) }
+}
+
+fn close_of(denied: Denied, has_ticket: bool) -> Option<CloseCode> {
+    match denied {
+        Denied::Ticket => Some(CloseCode::TicketRefused),
+        Denied::Guests => Some(CloseCode::GuestsRefused),
+        Denied::NoTicket => Some(CloseCode::Unauthorized),
+        // Who was sent here by placement goes back there; others are answered as they always were.
+        Denied::Full => has_ticket.then_some(CloseCode::Full),
+        Denied::Draining => has_ticket.then_some(CloseCode::Draining),
+        Denied::Stopping => has_ticket.then_some(CloseCode::ShuttingDown),
+    }
+}
+
+/// The last frame before a close, which says when to come back where that is wanted.
+pub(crate) fn bye(app: &App, code: CloseCode) -> bytes::Bytes {
+    let spread_ms = app.config.edge.reconnect_spread_ms.max(1);
+    let reconnect_in_ms = code.reconnect().then(|| rand::random_range(0..=spread_ms));
+    frame::encode_bye(code.reason(), reconnect_in_ms)
 }

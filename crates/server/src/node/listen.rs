@@ -39,6 +39,15 @@ pub(super) async fn all(config: &Config) -> Result<Vec<TcpListener>, StartError>
     Ok(listeners)
 }
 
+/// Binds the addresses of this node's edges, in the order of the configuration.
+pub(super) async fn edges(config: &Config) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::new();
+    for edge in &config.edges {
+        listeners.push(bind(edge.listen).await.map_err(|error| failed(error, config.preset))?);
+    }
+    Ok(listeners)
+}
+
 /// Binds the internal API's own address, if it has one.
 pub(super) async fn internal(config: &Config) -> anyhow::Result<Option<TcpListener>> {
     match config.internal.listen {

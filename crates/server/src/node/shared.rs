@@ -9,8 +9,8 @@ use emostream_moments::StreamParameters;
 use emostream_protocol::{ChannelName, Emotes};
 
 use super::{
-    Brokers, DEAD_LETTER_TOPIC, OUTPUT_TOPIC, PARTIALS_TOPIC, PULSES_TOPIC, RAW_TOPIC, SETTINGS_TOPIC,
-    STATE_TOPIC, control_client::ControlClient, shared_keys, storage::Opened,
+    Brokers, DEAD_LETTER_TOPIC, Listeners, OUTPUT_TOPIC, PARTIALS_TOPIC, PULSES_TOPIC, RAW_TOPIC,
+    SETTINGS_TOPIC, STATE_TOPIC, control_client::ControlClient, doors, shared_keys, storage::Opened,
 };
 use crate::{
     aggregate::{self, fleet},
@@ -18,7 +18,7 @@ use crate::{
     compat::{
         bridge::{self, Bridge},
         console,
-        subscribers::{Place, Room, Subscribers},
+        subscribers::Subscribers,
         windows::Windows,
     },
     config::{Config, LogKind, Role},
@@ -35,6 +35,7 @@ use crate::{
     },
     intake::Intake,
     output::Output,
+    placement_link::ControlLink,
     pressure::Pressure,
     pulse_path::PulsePath,
     tasks::Tasks,
@@ -169,12 +170,17 @@ impl Shared {
         Ok(())
     }
 
+    /// The way from edges to control: in this process, or over the internal API.
+    fn link(&self, control: Option<&Arc<Control>>) -> anyhow::Result<Option<Arc<dyn ControlLink>>> {
+        if control.is_some() {
+            return Ok(None);
+        }
+        Ok(self.control_client()?.map(|client| Arc::new(client) as Arc<dyn ControlLink>))
+    }
+
     fn control_client(&self) -> anyhow::Result<Option<ControlClient>> {
         let elsewhere = !self.config.effective_roles().contains(&Role::Control);
-        match (&self.config.control.url, &self.config.internal.key) {
-            (Some(url), Some(key)) if elsewhere => ControlClient::new(url, key.clone()).map(Some),
-            _ => Ok(None),
-        }
+        if elsewhere { ControlClient::new(&self.config, &self.tasks) } else { Ok(None) }
     }
 
     /// What stands between acknowledgements and Kafka.
@@ -256,7 +262,11 @@ impl Shared {
         fleet::start(&components, &self.tasks)
     }
 
-    pub(super) fn start_edge(&self) -> anyhow::Result<Arc<Edge>> {
+    pub(super) fn start_edge(
+        &self,
+        listeners: &Listeners,
+        control: Option<&Arc<Control>>,
+    ) -> anyhow::Result<Arc<Edge>> {
         let components = edge::Components {
             log: self.log.clone(),
             output: self.output.clone(),
@@ -268,8 +278,10 @@ impl Shared {
             clock: self.clock.clone(),
             pulse_ms: self.config.windows.pulse_ms,
             window_ms: self.config.windows.window_ms,
+            link: self.link(control)?,
         };
-        edge::start(&self.config.edge, &components, &self.tasks)
+        let config = (&self.config.edge, &self.config.placement);
+        edge::start(config, &components, doors::doors(self, listeners)?, &self.tasks)
     }
 
     /// System E's console, where it is wanted.
@@ -297,19 +309,9 @@ impl Shared {
     pub(super) fn start_subscribers(&self, edge: &Arc<Edge>) -> anyhow::Result<Arc<Subscribers>> {
         let (log, channel) = (self.log.clone(), self.config.compat.channel.clone());
         let windows = Windows::start(log, &self.output, channel, self.emotes.clone(), &self.tasks)?;
-        let (hub, most) = (edge.hub.clone(), edge.config.viewers_max);
-        let capacity = u32::try_from(most).unwrap_or(u32::MAX);
-        let (to_take, of) = (hub.clone(), hub);
-        let room = Room {
-            name: "edge".into(),
-            cluster: "main".into(),
-            capacity,
-            take: Box::new(move || to_take.seat(most).map(|seat| Box::new(seat) as Place)),
-            free: Box::new(move || u32::try_from(most.saturating_sub(of.viewers())).unwrap_or(u32::MAX)),
-            url: None,
-        };
+        let rooms = edge.gates.iter().map(doors::room).collect();
         let metrics = self.metrics.clone();
-        Ok(Subscribers::start(&self.config.compat, vec![room], windows, metrics, &self.tasks))
+        Ok(Subscribers::start(&self.config.compat, rooms, windows, metrics, &self.tasks))
     }
 
     /// What answers the hot route.

@@ -108,6 +108,10 @@ pub struct Metrics {
     pub notifications: Family<Labelled, Counter>,
     /// Viewers' connections closed by the server, by reason.
     pub viewers_closed: Family<Labelled, Counter>,
+    /// Tickets that were shown to edges, by outcome.
+    pub tickets: Family<Labelled, Counter>,
+    /// Reports of edges to control, by outcome.
+    pub placement_reports: Family<Labelled, Counter>,
     /// Attempts to log in, by outcome.
     pub logins: Family<Labelled, Counter>,
     /// Password hashes that are computed or wait for it.
@@ -165,6 +169,8 @@ impl Default for Metrics {
             bridge_messages_skipped: Counter::default(),
             notifications: Family::default(),
             viewers_closed: Family::default(),
+            tickets: Family::default(),
+            placement_reports: Family::default(),
             logins: Family::default(),
             password_hashes_in_line: Gauge::default(),
             connections: Gauge::default(),
@@ -298,6 +304,9 @@ impl Metrics {
             self.notifications.clone(),
         );
         r.register("viewers_closed", "Viewers closed by the server, by reason", self.viewers_closed.clone());
+        r.register("tickets", "Tickets shown to edges, by outcome: opened, refused", self.tickets.clone());
+        let help = "Reports of edges to control, by outcome: answered, failed";
+        r.register("placement_reports", help, self.placement_reports.clone());
         r.register("logins", "Attempts to log in, by outcome", self.logins.clone());
         let help = "Password hashes that are computed or wait for it";
         r.register("password_hashes_in_line", help, self.password_hashes_in_line.clone());

@@ -5,9 +5,12 @@ use std::time::Duration;
 use emostream_store::Schema;
 
 use super::report::Report;
+use tokio::runtime::Handle;
+
 use crate::{
     config::{Config, LogKind},
     node::ControlClient,
+    tasks::Tasks,
 };
 
 /// A database must answer after so long.
@@ -49,26 +52,27 @@ pub(super) async fn store(config: &Config, report: &mut Report) {
 /// Whether control answers, and takes this node's key.
 pub(super) async fn reach(config: &Config, report: &mut Report) {
     const CHECK: &str = "control";
-    let (Some(url), Some(key)) = (&config.control.url, &config.internal.key) else {
+    let Some(url) = &config.control.url else {
         if config.log.kind == LogKind::Kafka {
             report.doubt(
                 CHECK,
                 "control.url is not set, and control does not run here",
-                "set control.url and internal.key: without them a guest of this node is a stranger on the others",
+                "set control.url and internal.key, or certificates: without them a guest of this node is a stranger on the others",
             );
         }
         return;
     };
-    let asked = match ControlClient::new(url, key.clone()) {
-        Ok(client) => client.guest_keys().await,
+    let asked = match ControlClient::new(config, &Tasks::new(Handle::current())) {
+        Ok(Some(client)) => client.guest_keys().await,
+        Ok(None) => return,
         Err(error) => Err(error),
     };
     match asked {
-        Ok(_) => report.fine(CHECK, &format!("{url} answers and takes internal.key")),
+        Ok(_) => report.fine(CHECK, &format!("{url} answers and takes what this node shows")),
         Err(error) => report.doubt(
             CHECK,
             &format!("{error:#}"),
-            "start the node with control, or correct control.url and internal.key; until then this node goes on with what it has",
+            "start the node with control, or correct control.url and internal.key, or the certificates; until then this node goes on with what it has",
         ),
     }
 }

@@ -1,11 +1,11 @@
-//! One client of the bridge: an upgrade on `/` or `/ws` without ticket or subprotocol, from any origin, since nothing is
-//! told that is not public and nothing that it says is heard.
+//! One client of the bridge: an upgrade on `/` or `/ws` without subprotocol, from any origin, since nothing that it says is
+//! heard. Without a ticket it is a guest, which the channel may refuse.
 
 use std::sync::Arc;
 
 use axum::{
     extract::{
-        State, WebSocketUpgrade,
+        Query, State, WebSocketUpgrade,
         ws::{Message, Utf8Bytes, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, header},
@@ -21,12 +21,14 @@ use tokio::{
 };
 
 use crate::{
+    channels::Channel,
+    edge::gate::Entry,
     http::{
         app::App,
         page,
         problem::Problem,
         stream::{
-            seat,
+            AtGate, TicketParameter, enter,
             wire::{self, End, Wire},
         },
     },
@@ -39,6 +41,8 @@ const MESSAGES_PER_WRITE_MAX: usize = 256;
 /// `GET /`: the bridge for WebSockets, else the page or service information.
 pub async fn root(
     State(app): State<Arc<App>>,
+    at: AtGate,
+    ticket: Query<TicketParameter>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -46,36 +50,57 @@ pub async fn root(
         .get(header::UPGRADE)
         .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
     match upgrade {
-        Ok(upgrade) => join(State(app), upgrade).await.into_response(),
+        Ok(upgrade) => join(State(app), at, ticket, upgrade).await.into_response(),
         Err(rejection) if asks => rejection.into_response(),
         Err(_) => page::root(State(app), headers).await,
     }
 }
 
 /// `GET /ws`: the bridge.
-pub async fn join(State(app): State<Arc<App>>, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
-    let seat = seat(&app)?;
+pub async fn join(
+    State(app): State<Arc<App>>,
+    at: AtGate,
+    Query(parameters): Query<TicketParameter>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    let upgrade = wire::limited(upgrade);
+    let channel = app.channels.get(&app.config.compat.channel);
+    let entry = match enter(&app, &at, parameters.ticket.as_deref(), channel.as_deref()).await {
+        Ok(entry) => entry,
+        Err(refused) => {
+            let close = refused.close().ok_or(refused)?;
+            return Ok(wire::close(app, upgrade, close));
+        }
+    };
     let messages = app.bridge()?.listen();
-    Ok(wire::limited(upgrade).on_upgrade(move |socket| async move {
+    Ok(upgrade.on_upgrade(move |socket| async move {
         let viewers = app.metrics.viewers.get_or_create_owned(&Labelled { kind: "bridge" });
         viewers.inc();
         let mut wire = Wire::new(app.clone(), socket);
-        let end = serve(&app, &mut wire, messages).await;
+        let end = serve(&app, &mut wire, messages, (&entry, channel.as_deref())).await;
         wire.end(end).await;
         viewers.dec();
-        drop(seat);
+        drop(entry);
     }))
 }
 
-async fn serve(app: &App, wire: &mut Wire, mut messages: Receiver<Utf8Bytes>) -> End {
+async fn serve(
+    app: &App,
+    wire: &mut Wire,
+    mut messages: Receiver<Utf8Bytes>,
+    (entry, channel): (&Entry, Option<&Channel>),
+) -> End {
     loop {
         let ping_at = wire.next_ping();
         let turn = tokio::select! {
-            message = messages.recv() => forward(app, wire, message, &mut messages).await,
+            message = messages.recv() => match channel.is_none_or(|channel| entry.may_stay_in(channel)) {
+                true => forward(app, wire, message, &mut messages).await,
+                false => Err(End::Close(CloseCode::GuestsRefused, None)),
+            },
             heard = wire.recv() => wire.heard(heard).await.map(drop),
             () = sleep_until(ping_at) => wire.check_alive().await,
             // System A's clients know no farewell but the close itself.
-            () = app.viewers_leave.cancelled() => Err(End::Close(CloseCode::ShuttingDown, None)),
+            code = entry.ended() => Err(End::Close(code, None)),
         };
         if let Err(end) = turn {
             return end;

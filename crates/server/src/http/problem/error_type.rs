@@ -58,6 +58,12 @@ error_types! {
     CredentialsWrong = UNAUTHORIZED, "credentials-wrong", "Name or password is wrong";
     /// The caller's role is too low.
     Forbidden = FORBIDDEN, "forbidden", "The role does not allow this";
+    /// The ticket is not good here and now. Nobody is told why.
+    TicketRefused = FORBIDDEN, "ticket-refused", "The ticket is not good here";
+    /// Viewers come with tickets.
+    TicketMissing = FORBIDDEN, "ticket-missing", "A ticket is needed";
+    /// The channel is for members.
+    GuestsRefused = FORBIDDEN, "guests-refused", "The channel is for members";
     /// No such channel.
     ChannelNotFound = NOT_FOUND, "channel-not-found", "There is no such channel";
     /// The channel's event is over.
@@ -100,6 +106,8 @@ error_types! {
     Stopping = SERVICE_UNAVAILABLE, "stopping", "The node is stopping";
     /// The node holds as many viewers as it may.
     NodeFull = SERVICE_UNAVAILABLE, "node-full", "The node holds no more viewers";
+    /// The edge is being emptied.
+    EdgeDraining = SERVICE_UNAVAILABLE, "edge-draining", "The edge is being emptied";
     /// The role that would answer does not run here.
     RoleNotHere = SERVICE_UNAVAILABLE, "role-not-here", "This node does not run that role";
     /// A bug.

@@ -54,6 +54,7 @@ pub(super) const ROUTES: &[Route] = &[
         errors: &[
             ErrorType::ParameterInvalid,
             ErrorType::NodeFull,
+            ErrorType::EdgeDraining,
             ErrorType::Stopping,
             ErrorType::RoleNotHere,
         ],

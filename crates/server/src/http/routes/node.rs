@@ -23,6 +23,7 @@ pub(super) const ROUTES: &[Route] = &[
         errors: &[
             ErrorType::ParameterInvalid,
             ErrorType::NodeFull,
+            ErrorType::EdgeDraining,
             ErrorType::Stopping,
             ErrorType::RoleNotHere,
         ],

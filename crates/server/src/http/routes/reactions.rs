@@ -20,6 +20,7 @@ const JOIN_PARAMETERS: &[Parameter] = &[
     parameter("epoch", "epoch of the last frame seen, to resume; together with since"),
     parameter("since", "seq of the last frame seen, to resume"),
     parameter("replay_window", "how many of the newest windows to send first, 0 to 64"),
+    parameter("ticket", "a ticket of POST /v1/placements: good once, on its edge, for seconds"),
     Parameter { name: "Last-Event-ID", header: true, description: "epoch.seq: stands for epoch and since" },
 ];
 
@@ -45,13 +46,22 @@ const SUBMIT_ERRORS: &[ErrorType] = &[
     ErrorType::RoleNotHere,
 ];
 
-const STREAM_ERRORS: &[ErrorType] =
-    &[ErrorType::ParameterInvalid, ErrorType::NodeFull, ErrorType::Stopping, ErrorType::RoleNotHere];
+const STREAM_ERRORS: &[ErrorType] = &[
+    ErrorType::ParameterInvalid,
+    ErrorType::NodeFull,
+    ErrorType::EdgeDraining,
+    ErrorType::Stopping,
+    ErrorType::RoleNotHere,
+];
 
 const EVENTS_ERRORS: &[ErrorType] = &[
     ErrorType::ParameterInvalid,
     ErrorType::ChannelNotFound,
+    ErrorType::TicketRefused,
+    ErrorType::TicketMissing,
+    ErrorType::GuestsRefused,
     ErrorType::NodeFull,
+    ErrorType::EdgeDraining,
     ErrorType::Stopping,
     ErrorType::RoleNotHere,
 ];
@@ -83,7 +93,8 @@ pub(super) const ROUTES: &[Route] = &[
             summary: "Watch and react over a WebSocket",
             description: "Subprotocol emostream.json.v1. Pulses and windows are newest-wins, moments are never skipped \
                 within the history; what is gone is said in a gap frame. Close codes from 4500 on: do not reconnect; \
-                an unknown channel is closed with 4502.",
+                an unknown channel is closed with 4502, a ticket that is not good here with 4007, a guest on a members' \
+                channel with 4506.",
             parameters: JOIN_PARAMETERS,
             request: None,
             status: 101,

@@ -9,14 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use emostream_protocol::{Position, close::CloseCode, frame};
+use emostream_protocol::{Position, close::CloseCode};
 use futures_util::stream;
 use tokio::sync::watch;
 
-use super::{JoinParameters, Viewer, seat};
+use super::{AtGate, JoinParameters, Viewer, bye, enter};
 use crate::{
     edge::{
-        hub::Seat,
+        gate::Entry,
         session::Session,
         view::{Frame, View},
     },
@@ -30,15 +30,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Answers with a stream of events.
 pub async fn events(
     State(app): State<Arc<App>>,
+    at: AtGate,
     Path(channel): Path<String>,
     Query(parameters): Query<JoinParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let channel = app.channel(&channel)?;
     let join = parameters.join(&headers)?;
-    let seat = seat(&app)?;
+    let entry = enter(&app, &at, parameters.ticket(), Some(&channel)).await?;
     let edge = app.edge()?;
-    let viewer = Viewer::of(&app, &headers);
+    let viewer = Viewer::of(&app, &entry, &headers);
     let mut view = edge.hub.follow(&channel);
     let mut first = Vec::new();
     let newest = view.borrow_and_update().clone();
@@ -48,8 +49,7 @@ pub async fn events(
     app.metrics.viewers.get_or_create(&Labelled { kind: "events" }).inc();
     let due = first.drain(..).map(|frame| frame.event).collect();
     let app = app.clone();
-    let follow =
-        Following { app, session, view, due, frames: first, ended: false, _seat: seat, _gauge: gauge };
+    let follow = Following { app, session, view, due, frames: first, ended: false, entry, _gauge: gauge };
     let body = Body::from_stream(stream::unfold(follow, |mut follow| async move {
         let chunk = follow.next().await?;
         Some((Ok::<_, Infallible>(chunk), follow))
@@ -82,7 +82,7 @@ struct Following {
     due: VecDeque<Bytes>,
     frames: Vec<Frame>,
     ended: bool,
-    _seat: Seat,
+    entry: Entry,
     _gauge: Gauge,
 }
 
@@ -90,7 +90,6 @@ impl Following {
     /// The next event, the same bytes for every viewer. The connection asks for it when there is room, so a slow reader
     /// skips to the newest state.
     async fn next(&mut self) -> Option<Bytes> {
-        let leave = self.app.viewers_leave.clone();
         while self.due.is_empty() {
             if self.ended {
                 return None;
@@ -100,14 +99,15 @@ impl Following {
                     if changed.is_err() {
                         return None;
                     }
+                    if !self.entry.may_stay_in(self.session.channel()) {
+                        self.end(CloseCode::GuestsRefused);
+                        continue;
+                    }
                     let newest = self.view.borrow_and_update().clone();
                     self.session.advance(&newest, &mut self.frames);
                     self.due.extend(self.frames.drain(..).map(|frame| frame.event));
                 }
-                () = leave.cancelled() => {
-                    self.ended = true;
-                    self.due.push_back(self.bye().event);
-                }
+                code = self.entry.ended() => self.end(code),
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": keep-alive\n\n")),
             }
         }
@@ -115,10 +115,11 @@ impl Following {
         self.due.pop_front()
     }
 
-    fn bye(&self) -> Frame {
-        let reconnect_in_ms = rand::random_range(0..=self.app.config.edge.reconnect_spread_ms.max(1));
-        let json = frame::encode_bye(CloseCode::ShuttingDown.reason(), reconnect_in_ms);
+    /// Events have no close code: the last one says why.
+    fn end(&mut self, code: CloseCode) {
+        self.ended = true;
+        self.app.metrics.viewers_closed.get_or_create(&Labelled { kind: code.reason() }).inc();
         let position: Position = self.session.position();
-        Frame::new("bye", position, &json)
+        self.due.push_back(Frame::new("bye", position, &bye(&self.app, code)).event);
     }
 }

@@ -15,13 +15,13 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::{sync::watch, time::sleep_until};
 
 use super::{
-    JoinParameters, Viewer, seat,
+    AtGate, JoinParameters, Viewer, bye, enter,
     wire::{self, End, Heard, Wire},
 };
 use crate::{
     channels::Channel,
     edge::{
-        hub::Seat,
+        gate::Entry,
         session::{self, Reply, Session},
         view::View,
     },
@@ -41,22 +41,26 @@ const RATE_REFUSALS_MAX: u32 = 200;
 /// Upgrades a request to a viewer's connection.
 pub async fn upgrade(
     State(app): State<Arc<App>>,
+    at: AtGate,
     Path(channel): Path<String>,
     Query(parameters): Query<JoinParameters>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     let join = parameters.join(&headers)?;
-    let seat = seat(&app)?;
-    let viewer = Viewer::of(&app, &headers);
     let upgrade = wire::limited(upgrade).protocols([SUBPROTOCOL]);
     // A browser shows no page the status of a refused upgrade: only a close code can tell it to give up.
     let Ok(channel) = app.channel(&channel) else {
-        return Ok(upgrade.on_upgrade(move |socket| async move {
-            Wire::new(app, socket).end(End::Close(CloseCode::UnknownChannel, None)).await;
-            drop(seat);
-        }));
+        return Ok(wire::close(app, upgrade, CloseCode::UnknownChannel));
     };
+    let entry = match enter(&app, &at, parameters.ticket(), Some(&channel)).await {
+        Ok(entry) => entry,
+        Err(refused) => {
+            let close = refused.close().ok_or(refused)?;
+            return Ok(wire::close(app, upgrade, close));
+        }
+    };
+    let viewer = Viewer::of(&app, &entry, &headers);
     let set_cookie = viewer.set_cookie.as_deref().and_then(|cookie| HeaderValue::from_str(cookie).ok());
     let mut response = upgrade
         .on_upgrade(move |socket| async move {
@@ -78,9 +82,10 @@ pub async fn upgrade(
                 receipts: FuturesUnordered::new(),
                 channel,
                 wire: Wire::new(app.clone(), socket),
+                entry,
                 app: app.clone(),
             };
-            connection.run(session, view, first, seat).await;
+            connection.run(session, view, first).await;
         })
         .into_response();
     if let Some(cookie) = set_cookie {
@@ -95,6 +100,7 @@ type Answer = std::pin::Pin<Box<dyn Future<Output = (String, Result<Accepted, Re
 struct Connection {
     app: Arc<App>,
     wire: Wire,
+    entry: Entry,
     channel: Arc<Channel>,
     receipts: FuturesUnordered<Answer>,
     rate: CellRate,
@@ -103,13 +109,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(
-        mut self,
-        mut session: Session,
-        view: watch::Receiver<Arc<View>>,
-        first: Vec<Message>,
-        seat: Seat,
-    ) {
+    async fn run(mut self, mut session: Session, view: watch::Receiver<Arc<View>>, first: Vec<Message>) {
         let viewers = self.app.metrics.viewers.get_or_create_owned(&Labelled { kind: "websocket" });
         viewers.inc();
         let end = match self.wire.send(first).await {
@@ -118,17 +118,20 @@ impl Connection {
         };
         self.wire.end(end).await;
         viewers.dec();
-        drop(seat);
+        // Its place is free only now.
+        drop(self.entry);
     }
 
     async fn serve(&mut self, session: &mut Session, mut view: watch::Receiver<Arc<View>>) -> End {
-        let leave = self.app.viewers_leave.clone();
         let mut frames = Vec::new();
         loop {
             let may_receive = self.receipts.len() < RECEIPTS_MAX;
             let ping_at = self.wire.next_ping();
             let turn = tokio::select! {
                 changed = view.changed() => match changed {
+                    Ok(()) if !self.entry.may_stay_in(&self.channel) => {
+                        Err(End::Close(CloseCode::GuestsRefused, None))
+                    }
                     Ok(()) => {
                         let newest = view.borrow_and_update().clone();
                         session.advance(&newest, &mut frames);
@@ -136,14 +139,14 @@ impl Connection {
                         let messages = frames.drain(..).map(|frame| Message::Text(frame.text)).collect();
                         self.wire.send(messages).await
                     }
-                    Err(_) => Err(self.bye()),
+                    Err(_) => Err(self.bye(CloseCode::ShuttingDown)),
                 },
                 message = self.wire.recv(), if may_receive => {
                     self.receive(session, message).await
                 }
                 Some((id, result)) = self.receipts.next() => self.answer(&id, result).await,
                 () = sleep_until(ping_at) => self.wire.check_alive().await,
-                () = leave.cancelled() => Err(self.leave().await),
+                code = self.entry.ended() => Err(self.leave(code).await),
             };
             if let Err(end) = turn {
                 return end;
@@ -152,20 +155,18 @@ impl Connection {
     }
 
     /// Ingest has stopped before viewers are told to leave: every receipt is there, and its answer goes first.
-    async fn leave(&mut self) -> End {
+    async fn leave(&mut self, code: CloseCode) -> End {
         while let Some(Some((id, result))) = self.receipts.next().now_or_never() {
             if let Err(end) = self.answer(&id, result).await {
                 return end;
             }
         }
-        self.bye()
+        self.bye(code)
     }
 
-    fn bye(&self) -> End {
-        let spread_ms = self.app.config.edge.reconnect_spread_ms.max(1);
-        let reconnect_in_ms = rand::random_range(0..=spread_ms);
-        let text = frame::encode_bye(CloseCode::ShuttingDown.reason(), reconnect_in_ms);
-        End::Close(CloseCode::ShuttingDown, Some(text_message(text)))
+    fn bye(&self, code: CloseCode) -> End {
+        let last = code.reconnect().then(|| text_message(bye(&self.app, code)));
+        End::Close(code, last)
     }
 
     async fn receive(&mut self, session: &mut Session, message: Heard) -> Result<(), End> {

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::extract::{
-    WebSocketUpgrade,
-    ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
+use axum::{
+    extract::{
+        WebSocketUpgrade,
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
+    },
+    response::Response,
 };
 use emostream_protocol::{close::CloseCode, limits::VIEWER_MESSAGE_BYTES_MAX};
 use futures_util::{SinkExt, poll};
@@ -17,6 +20,11 @@ const READ_BUFFER_BYTES: usize = 1024;
 
 /// Bytes that may wait for a viewer's socket: one turn's frames at most, with a long history resumed.
 const WRITE_BUFFER_BYTES_MAX: usize = 1 << 20;
+
+/// Upgrades only to close with a code.
+pub(crate) fn close(app: Arc<App>, upgrade: WebSocketUpgrade, code: CloseCode) -> Response {
+    upgrade.on_upgrade(move |socket| Wire::new(app, socket).end(End::Close(code, None)))
+}
 
 /// How a connection ended.
 pub(crate) enum End {

@@ -71,6 +71,8 @@ fn metrics() {
         &metrics.reactions_rejected,
         &metrics.submissions_refused,
         &metrics.viewers_closed,
+        &metrics.tickets,
+        &metrics.placement_reports,
         &metrics.logins,
         &metrics.responses,
     ] {

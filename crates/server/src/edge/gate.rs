@@ -1,0 +1,342 @@
+//! The gate of one edge: lets viewers in by what [`super::admission`] decides, and tells those who must go.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use emostream_log::Clock;
+use emostream_protocol::{
+    close::CloseCode,
+    placement::{CloseReason, EdgeOrders, EdgeReport, TicketClaims},
+    settings::Guests,
+};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    admission::{Admission, Identity, Place, Refusal},
+    hub::{Hub, Seat},
+    keyring::{Keyring, Unverified},
+};
+use crate::{
+    channels::Channel,
+    telemetry::{Labelled, LogThrottle, Metrics},
+};
+
+/// What a gate needs of its node.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) hub: Arc<Hub>,
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Viewers of the whole node.
+    pub(super) viewers_max: usize,
+    /// Whether nobody is let in without a ticket.
+    pub(super) requires_ticket: bool,
+    /// So long leases live without a report, µs.
+    pub(super) ttl_us: i64,
+}
+
+/// One edge's gate, or that of listeners that belong to none.
+pub struct Gate {
+    name: String,
+    around: Surroundings,
+    state: Mutex<State>,
+    is_stopping: AtomicBool,
+    refusals: LogThrottle,
+    /// Something is worth a report before its time.
+    pub(super) news: Notify,
+    /// Everybody has gone: one last report.
+    pub(super) finished: CancellationToken,
+    /// It was sent, or nobody sends any.
+    pub(super) reported: CancellationToken,
+}
+
+struct State {
+    admission: Admission,
+    leases: HashMap<Uuid, Lease, RandomState>,
+    /// Tells all viewers to go.
+    emptying: CancellationToken,
+}
+
+/// How the connection of a lease is told to go.
+#[derive(Clone)]
+struct Lease {
+    ended: CancellationToken,
+    why: Arc<OnceLock<CloseCode>>,
+}
+
+/// Why a viewer was not let in, as far as it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// No place is free.
+    Full,
+    /// The edge is being emptied.
+    Draining,
+    /// The node is stopping.
+    Stopping,
+    /// The ticket is not good here.
+    Ticket,
+    /// The channel is for members.
+    Guests,
+    /// Nobody is let in without a ticket.
+    NoTicket,
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full => Self::Full,
+            Refusal::Draining => Self::Draining,
+            Refusal::Leaving => Self::Stopping,
+            Refusal::OtherEdge | Refusal::OtherGeneration | Refusal::Used | Refusal::Ended => Self::Ticket,
+        }
+    }
+}
+
+/// Who is let in: one connection's place, given back on drop.
+pub struct Entry {
+    gate: Arc<Gate>,
+    place: Place,
+    ended: CancellationToken,
+    why: Option<Arc<OnceLock<CloseCode>>>,
+    user: Option<String>,
+    _seat: Seat,
+}
+
+impl Entry {
+    /// The user that the ticket names; `None` without one.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Whether somebody may watch and react in a channel now: who has a device lease always, all others as its settings say.
+    pub fn may_stay_in(&self, channel: &Channel) -> bool {
+        self.place.lease().is_some() || takes_guests(channel)
+    }
+
+    /// Waits until the viewer must go; says why.
+    pub async fn ended(&self) -> CloseCode {
+        self.ended.cancelled().await;
+        let own = self.why.as_ref().and_then(|why| why.get().copied());
+        own.unwrap_or_else(|| {
+            if self.gate.is_stopping.load(Ordering::Acquire) {
+                CloseCode::ShuttingDown
+            } else {
+                CloseCode::Draining
+            }
+        })
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut state = self.gate.state();
+        state.admission.leave(self.place);
+        if let Some(lease) = self.place.lease() {
+            // One that another has taken over is not there any more.
+            state.leases.remove(&lease);
+            drop(state);
+            self.gate.news.notify_one();
+        }
+    }
+}
+
+fn takes_guests(channel: &Channel) -> bool {
+    channel.published().settings.guests == Guests::Allowed
+}
+
+impl Gate {
+    pub(super) fn new(identity: Identity, capacity: u32, around: Surroundings) -> Arc<Self> {
+        let name = identity.name.clone();
+        let admission = Admission::new(
+            identity,
+            uuid::Builder::from_random_bytes(rand::random()).into_uuid(),
+            capacity,
+            around.ttl_us,
+        );
+        Arc::new(Self {
+            name,
+            around,
+            state: Mutex::new(State {
+                admission,
+                leases: HashMap::default(),
+                emptying: CancellationToken::new(),
+            }),
+            is_stopping: AtomicBool::new(false),
+            refusals: LogThrottle::default(),
+            news: Notify::new(),
+            finished: CancellationToken::new(),
+            reported: CancellationToken::new(),
+        })
+    }
+
+    /// The edge's name; empty for listeners that belong to none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Viewers connected.
+    pub fn viewers(&self) -> u32 {
+        self.state().admission.viewers()
+    }
+
+    /// What placement knows of it.
+    pub fn identity(&self) -> Identity {
+        self.state().admission.identity().clone()
+    }
+
+    /// Viewers that it takes.
+    pub fn capacity(&self) -> u32 {
+        self.state().admission.capacity()
+    }
+
+    /// A place for somebody who is no viewer of a channel, if one is free.
+    pub fn take(self: &Arc<Self>) -> Option<Entry> {
+        self.enter_without(None).ok()
+    }
+
+    /// Lets a viewer in, with a ticket or without. Where the channel is known and takes no guests, a ticket must be of an
+    /// account.
+    pub async fn enter(
+        self: &Arc<Self>,
+        ticket: Option<&str>,
+        channel: Option<&Channel>,
+    ) -> Result<Entry, Denied> {
+        let Some(ticket) = ticket else { return self.enter_without(channel) };
+        let now_ms = self.around.clock.now_ms();
+        let claims = self.around.keyring.verify(ticket, now_ms).await;
+        let claims = claims.map_err(|unverified| self.refuse_unverified(unverified))?;
+        if claims.device.is_none() && !channel.is_none_or(takes_guests) {
+            return Err(Denied::Guests);
+        }
+        let admitted = self.admit(&claims);
+        let kind = if admitted.is_ok() { "opened" } else { "refused" };
+        self.around.metrics.tickets.get_or_create(&Labelled { kind }).inc();
+        admitted.map_err(|refusal| {
+            self.note(&refusal.to_string(), &claims.user);
+            refusal.into()
+        })
+    }
+
+    fn enter_without(self: &Arc<Self>, channel: Option<&Channel>) -> Result<Entry, Denied> {
+        if !channel.is_none_or(takes_guests) {
+            return Err(Denied::Guests);
+        }
+        if self.around.requires_ticket {
+            return Err(Denied::NoTicket);
+        }
+        let seat = self.seat()?;
+        let mut state = self.state();
+        let place = state.admission.admit()?;
+        Ok(Entry {
+            gate: self.clone(),
+            place,
+            ended: state.emptying.clone(),
+            why: None,
+            user: None,
+            _seat: seat,
+        })
+    }
+
+    fn seat(&self) -> Result<Seat, Refusal> {
+        self.around.hub.seat(self.around.viewers_max).ok_or(Refusal::Full)
+    }
+
+    fn admit(self: &Arc<Self>, claims: &TicketClaims) -> Result<Entry, Refusal> {
+        let seat = self.seat()?;
+        let now_us = self.around.clock.now_ms() * 1_000;
+        let mut state = self.state();
+        let (place, displaced) = state.admission.admit_ticket(claims, now_us)?;
+        if let Some(old) = displaced {
+            state.close(old, CloseReason::TakenOver);
+            state.leases.remove(&old);
+        }
+        let mut ended = state.emptying.clone();
+        let mut why = None;
+        if let Some(lease) = place.lease() {
+            ended = ended.child_token();
+            let own = Lease { ended: ended.clone(), why: Arc::default() };
+            why = Some(own.why.clone());
+            state.leases.insert(lease, own);
+        }
+        Ok(Entry { gate: self.clone(), place, ended, why, user: Some(claims.user.clone()), _seat: seat })
+    }
+
+    fn refuse_unverified(&self, unverified: Unverified) -> Denied {
+        self.around.metrics.tickets.get_or_create(&Labelled { kind: "refused" }).inc();
+        self.note(&unverified.to_string(), "");
+        Denied::Ticket
+    }
+
+    /// Why a ticket was refused stands here, and not in the answer.
+    fn note(&self, why: &str, user: &str) {
+        if let Some(left_out) = self.refusals.admit(self.around.clock.now_ms()) {
+            tracing::warn!(edge = self.name, user, left_out, "a ticket is refused: {why}");
+        }
+    }
+
+    /// Lets nobody in from now on, and tells control so.
+    pub fn leave(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.state().admission.set_leaving();
+        self.news.notify_one();
+    }
+
+    /// Tells all viewers to go.
+    pub fn empty(&self) {
+        self.state().emptying.cancel();
+    }
+
+    /// Waits until control was told that everybody has gone, or does not answer.
+    pub async fn finish(&self) {
+        self.finished.cancel();
+        self.reported.cancelled().await;
+    }
+
+    /// What to tell control now.
+    pub(super) fn report(&self) -> EdgeReport {
+        let now_us = self.around.clock.now_ms() * 1_000;
+        self.state().admission.report(now_us)
+    }
+
+    /// Does what control has answered to the report with this number.
+    pub(super) fn obey(&self, number: u64, orders: EdgeOrders) {
+        let now_us = self.around.clock.now_ms() * 1_000;
+        let mut state = self.state();
+        let commands = state.admission.answered(number, orders, now_us);
+        for (lease, reason) in commands.close {
+            state.close(lease, reason);
+        }
+        match commands.drain {
+            Some(true) => {
+                tracing::info!(edge = self.name, "the edge is being drained");
+                state.emptying.cancel();
+            }
+            Some(false) => {
+                tracing::info!(edge = self.name, "the edge takes viewers again");
+                state.emptying = CancellationToken::new();
+            }
+            None => {}
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl State {
+    fn close(&mut self, lease: Uuid, reason: CloseReason) {
+        if let Some(lease) = self.leases.get(&lease) {
+            // The first reason stays: the connection is on its way out already.
+            lease.why.get_or_init(|| reason.into());
+            lease.ended.cancel();
+        }
+    }
+}
