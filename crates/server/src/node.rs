@@ -43,7 +43,8 @@ mod topics;
 
 #[cfg(feature = "kafka")]
 pub use brokers::{kafka_config, node_name};
-pub(crate) use control_client::ControlClient;
+pub use control_client::ControlClient;
+pub(crate) use control_client::REFUSED_NODE;
 use foreign::Foreign;
 #[cfg(feature = "kafka")]
 pub use foreign_topics::foreign_topics;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts, Request, State},
-    http::{Extensions, HeaderMap, Method, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -16,7 +16,7 @@ use super::{
     problem::{ErrorType, Problem},
 };
 
-use crate::tasks::Tasks;
+use crate::{node::REFUSED_NODE, tasks::Tasks};
 
 pub(super) mod cors;
 
@@ -101,7 +101,14 @@ pub(super) async fn guard(
                 _ => to_the_end(&app.tasks, next.run(request)).await,
             }
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            let mut response = problem.into_response();
+            if access == Access::Node {
+                // Who passes on a call tells this refusal from that of the call.
+                response.headers_mut().insert(REFUSED_NODE, HeaderValue::from_static("1"));
+            }
+            response
+        }
     }
 }
 

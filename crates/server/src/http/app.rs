@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    forward::FORWARDS_MAX,
     page::Page,
     problem::{ErrorType, Problem},
 };
@@ -26,7 +27,7 @@ use crate::{
     edge::Edge,
     ingest::identity::GuestKeys,
     intake::Intake,
-    node::Brokers,
+    node::{Brokers, ControlClient},
     output::Output,
     pressure::Pressure,
     tasks::Tasks,
@@ -64,6 +65,10 @@ pub struct App {
     pub previews: Semaphore,
     /// Limits their answers that are being sent.
     pub pages_in_flight: Arc<Semaphore>,
+    /// Limits calls on their way to control.
+    pub forwards: Semaphore,
+    /// Limits what the log says of those that did not get there.
+    pub forward_failures: LogThrottle,
     /// Limits what the log says of those who are no nodes and call the internal API.
     pub refused_nodes: LogThrottle,
     /// Ends what listens without a place of a gate.
@@ -97,6 +102,8 @@ pub struct Parts {
     pub bridge: Option<Arc<Bridge>>,
     /// System D's subscribers, in the role of edges.
     pub subscribers: Option<Arc<Subscribers>>,
+    /// The way to control, if it runs elsewhere.
+    pub control_client: Option<ControlClient>,
     /// Control, if it runs here.
     pub control: Option<Arc<Control>>,
     /// How counting is.
@@ -125,6 +132,8 @@ impl App {
             queries: Semaphore::new(QUERIES_MAX),
             previews: Semaphore::new(PREVIEWS_MAX),
             pages_in_flight: Arc::new(Semaphore::new(PAGES_IN_FLIGHT_MAX)),
+            forwards: Semaphore::new(FORWARDS_MAX),
+            forward_failures: LogThrottle::default(),
             refused_nodes: LogThrottle::default(),
             viewers_leave: CancellationToken::new(),
             page: Page::embedded(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::Request,
     http::{StatusCode, header},
     middleware::{self, Next},
@@ -17,9 +17,10 @@ pub use super::access::{Access, Role};
 use super::{
     access::{self, cors},
     app::App,
-    page,
+    forward, page,
     problem::{ErrorType, Problem},
 };
+use crate::node::REFUSED_NODE;
 
 mod accounts;
 mod channels;
@@ -120,7 +121,9 @@ impl Route {
     /// Errors that it can answer, those of its access included, each once.
     pub fn all_errors(&self) -> Vec<ErrorType> {
         let mut all = self.errors.to_vec();
-        all.extend(self.access.errors().iter().filter(|error| !self.errors.contains(error)));
+        let passed_on = forward::is_forwardable(self).then_some(forward::ERRORS).into_iter().flatten();
+        let more: Vec<_> = self.access.errors().iter().copied().chain(passed_on).collect();
+        all.extend(more.into_iter().filter(|error| !self.errors.contains(error)));
         all
     }
 }
@@ -191,20 +194,35 @@ impl Surface {
     }
 }
 
+/// Those of the routes that are wanted, each with what stands in front of it.
+fn routed(app: &Arc<App>, is_wanted: impl Fn(&Route) -> bool) -> Router<Arc<App>> {
+    let mut router = Router::new();
+    // Without control here, what only control answers is passed on, before anybody asks who calls.
+    let passes_on = app.control.is_none() && app.control_client.is_some();
+    for route in ROUTES.iter().filter(|route| is_wanted(route)) {
+        let guarded = middleware::from_fn_with_state((app.clone(), route.access), access::guard);
+        let mut handler = (route.handler)();
+        if route.access != Access::Anyone {
+            handler = handler.route_layer(guarded);
+        }
+        if passes_on && forward::is_forwardable(route) {
+            handler = handler.route_layer(middleware::from_fn_with_state(app.clone(), forward::layer));
+        }
+        router = router.route(route.path, handler);
+    }
+    router
+}
+
 /// The router of a surface. The hot route is answered in front of it where ingest runs.
 pub fn router(app: Arc<App>, surface: Surface) -> Router {
-    let mut router = Router::new();
-    for route in ROUTES.iter().filter(|route| surface.has(route)) {
-        let guarded = middleware::from_fn_with_state((app.clone(), route.access), access::guard);
-        let handler = (route.handler)();
-        router = router.route(
-            route.path,
-            match route.access {
-                Access::Anyone => handler,
-                Access::Optional | Access::Role(_) | Access::Node => handler.route_layer(guarded),
-            },
-        );
-    }
+    let router = routed(&app, |route| surface.has(route));
+    let forwardable = routed(&app, forward::is_forwardable)
+        .layer(middleware::from_fn(explain_refusals))
+        .with_state(app.clone());
+    let router = match surface {
+        Surface::Whole | Surface::Internal => router.layer(Extension(forward::Forwardable(forwardable))),
+        Surface::Public => router,
+    };
     let router = match surface {
         Surface::Internal => router
             .fallback(|| async { Problem::new(ErrorType::NotFound, "expected a path of the internal API") }),
@@ -224,17 +242,22 @@ pub(super) fn is_of_a_source_system(route: &Route) -> bool {
     compat::ROUTES.iter().any(|one| one.path == route.path && one.method == route.method)
 }
 
+/// Marks an answer that is whole already.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AsItIs;
+
 /// Requests that the framework refuses by itself (a query string that cannot be read, no upgrade where one is needed)
 /// get the same form of error as all others. Outside of `/v1`, where RFC 9457 is not expected, that form is shorter.
 async fn explain_refusals(request: Request, next: Next) -> Response {
     let native = request.uri().path().starts_with("/v1/");
     let mut response = next.run(request).await;
-    let kept =
-        [header::ALLOW, header::VARY].map(|name| (name.clone(), response.headers().get(name).cloned()));
+    let kept = [header::ALLOW, header::VARY, REFUSED_NODE]
+        .map(|name| (name.clone(), response.headers().get(name).cloned()));
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(_) if native => return response,
         Some(problem) => problem,
         None if response.extensions().get::<page::ForPeople>().is_some() => return response,
+        None if response.extensions().get::<AsItIs>().is_some() => return response,
         None if response.status().is_client_error() => refusal_of_the_framework(response).await,
         None => return response,
     };

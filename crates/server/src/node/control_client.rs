@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode,
     body::Bytes,
-    header::{self, HeaderMap},
+    header::{self, HeaderMap, HeaderName},
 };
 use serde_json::value::RawValue;
 
@@ -42,7 +42,7 @@ const ANSWER_TO_PEOPLE_BYTES_MAX: usize = 1 << 20;
 
 /// A node with control, and what opens its internal API.
 #[derive(Clone)]
-pub(crate) struct ControlClient {
+pub struct ControlClient {
     connections: Connections,
     key: Option<Secret>,
 }
@@ -166,7 +166,7 @@ impl ControlClient {
 }
 
 /// Stands in an answer of the internal API to a node that is none of the fleet's.
-pub(crate) const REFUSED_NODE: &str = "x-emostream-node-refused";
+pub(crate) const REFUSED_NODE: HeaderName = HeaderName::from_static("x-emostream-node-refused");
 
 impl ControlLink for ControlClient {
     fn report(&self, report: EdgeReport) -> BoxFuture<'_, Result<EdgeOrders, LinkError>> {

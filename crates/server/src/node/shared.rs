@@ -73,6 +73,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     guest_keys: Arc<ArcSwap<GuestKeys>>,
     pub(super) brokers: Option<Arc<dyn Brokers>>,
+    /// The way to control, where that is on another node.
+    control_client: Option<ControlClient>,
 }
 
 impl Shared {
@@ -81,8 +83,12 @@ impl Shared {
         let emotes = Arc::new(Emotes::new());
         let channels = Arc::<Channels>::default();
         let guest_keys = GuestKeys::load_or_create(&guest_keys_path(&config)?)?;
+        let tasks = Tasks::new(tokio::runtime::Handle::current());
+        let is_elsewhere = !config.effective_roles().contains(&Role::Control);
+        let control_client = if is_elsewhere { ControlClient::new(&config, &tasks)? } else { None };
         Ok(Self {
-            tasks: Tasks::new(tokio::runtime::Handle::current()),
+            tasks,
+            control_client,
             output: Output::new(&*log, OUTPUT_TOPIC).context("the log has no topic for rows")?,
             metrics: Arc::default(),
             pressure: Arc::default(),
@@ -135,7 +141,7 @@ impl Shared {
 
     /// Control may have started just now, and not have said anything yet.
     async fn ask_for_channels(&self) -> anyhow::Result<()> {
-        let Some(client) = self.control_client()? else { return self.publish_configured_channels() };
+        let Some(client) = &self.control_client else { return self.publish_configured_channels() };
         match client.channels().await {
             Ok(told) => {
                 for channel in told {
@@ -163,7 +169,7 @@ impl Shared {
 
     /// Takes over the keys that all nodes of the fleet share, where control is on another one.
     pub(super) async fn share_keys(&self) -> anyhow::Result<()> {
-        if let Some(client) = self.control_client()? {
+        if let Some(client) = self.control_client.clone() {
             let path = guest_keys_path(&self.config)?;
             shared_keys::follow(client, path, self.guest_keys.clone(), &self.tasks).await;
         }
@@ -175,12 +181,7 @@ impl Shared {
         if control.is_some() {
             return Ok(None);
         }
-        Ok(self.control_client()?.map(|client| Arc::new(client) as Arc<dyn ControlLink>))
-    }
-
-    fn control_client(&self) -> anyhow::Result<Option<ControlClient>> {
-        let elsewhere = !self.config.effective_roles().contains(&Role::Control);
-        if elsewhere { ControlClient::new(&self.config, &self.tasks) } else { Ok(None) }
+        Ok(self.control_client.clone().map(|client| Arc::new(client) as Arc<dyn ControlLink>))
     }
 
     /// What stands between acknowledgements and Kafka.
@@ -346,6 +347,7 @@ impl Shared {
             edge,
             bridge,
             subscribers,
+            control_client: self.control_client,
             control,
             pressure: self.pressure,
             metrics: self.metrics,

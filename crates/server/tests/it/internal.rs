@@ -6,6 +6,9 @@ use http_body_util::Full;
 
 use crate::harness::{client::Client, process::Server};
 
+mod certificates;
+mod elsewhere;
+
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 async fn get(address: SocketAddr, path: &str, key: Option<&str>) -> (u16, String) {

@@ -102,6 +102,8 @@ error_types! {
     TooManyIds = SERVICE_UNAVAILABLE, "too-many-ids", "Too many ids are remembered";
     /// The store of accounts, settings and the archive does not work.
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer";
+    /// Control, on another node, does not answer.
+    ControlUnavailable = SERVICE_UNAVAILABLE, "control-unavailable", "Control does not answer";
     /// The node is stopping.
     Stopping = SERVICE_UNAVAILABLE, "stopping", "The node is stopping";
     /// The node holds as many viewers as it may.

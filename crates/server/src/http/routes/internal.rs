@@ -1,10 +1,10 @@
-//! Routes between nodes of a fleet. Deny by default: only who shows `internal.key` is answered.
+//! Routes between nodes of a fleet. Deny by default: only who shows `internal.key`, or a certificate, is answered.
 
-use axum::routing::get;
+use axum::routing::{get, post};
 use utoipa::PartialSchema;
 
-use super::{Access, Method, Route, plain_document};
-use crate::http::{control::internal, problem::ErrorType};
+use super::{Access, Document, Method, Route, plain_document};
+use crate::http::{control::internal, forward, problem::ErrorType};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -30,5 +30,18 @@ pub(super) const ROUTES: &[Route] = &[
             None,
         ),
         handler: || get(internal::channels),
+    },
+    Route {
+        method: Method::Post,
+        path: "/internal/v1/forward/{*path}",
+        access: Access::Node,
+        errors: &[ErrorType::ParameterInvalid, ErrorType::NotFound, ErrorType::RoleNotHere],
+        document: Document {
+            summary: "Answers a call that a node without control passes on; for nodes of the fleet only",
+            description: "The answer is that of the path behind it. `x-emostream-caller` is the address of whoever calls \
+                there, `x-emostream-authorization` and `x-emostream-host` are that call's headers.",
+            ..plain_document("", "application/json", None)
+        },
+        handler: || post(forward::answer),
     },
 ];
