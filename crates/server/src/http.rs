@@ -8,7 +8,6 @@ pub mod app;
 pub mod body;
 pub mod control;
 pub mod documents;
-pub mod forward;
 pub mod health;
 pub mod listener;
 pub mod openapi;

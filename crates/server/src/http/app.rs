@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    forward::FORWARDS_MAX,
+    control::forward::FORWARDS_MAX,
     page::Page,
     problem::{ErrorType, Problem},
 };

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod channels;
 pub mod emotes;
+pub mod forward;
 pub mod internal;
 pub mod paging;
 pub mod settings;

@@ -17,7 +17,8 @@ pub use super::access::{Access, Role};
 use super::{
     access::{self, cors},
     app::App,
-    forward, page,
+    control::forward,
+    page,
     problem::{ErrorType, Problem},
 };
 use crate::node::REFUSED_NODE;

@@ -4,7 +4,10 @@ use axum::routing::{get, post};
 use utoipa::PartialSchema;
 
 use super::{Access, Document, Method, Route, plain_document};
-use crate::http::{control::internal, forward, problem::ErrorType};
+use crate::http::{
+    control::{forward, internal},
+    problem::ErrorType,
+};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {

@@ -21,13 +21,15 @@ use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 use tower::ServiceExt;
 
-use super::{
-    app::App,
-    body,
-    problem::{ErrorType, Problem},
-    routes::{AsItIs, Method, Route},
+use crate::{
+    http::{
+        app::App,
+        body,
+        problem::{ErrorType, Problem},
+        routes::{AsItIs, Method, Route},
+    },
+    node::ControlClient,
 };
-use crate::node::ControlClient;
 
 /// Calls that are passed on, all of them POST.
 const PATHS: [&str; 5] = ["/v1/register", "/v1/login", "/v1/placements", "/login", "/register"];
@@ -39,7 +41,7 @@ const INTERNAL: &str = "/internal/v1/forward";
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Calls that may be on their way to control at once; one more is refused.
-pub(super) const FORWARDS_MAX: usize = 256;
+pub(in crate::http) const FORWARDS_MAX: usize = 256;
 
 /// When to try again what control did not answer.
 const RETRY: Duration = Duration::from_secs(2);
@@ -61,18 +63,18 @@ const BACK: [HeaderName; 5] = [
 
 /// The routes that nodes without control pass on, as a node with it answers them.
 #[derive(Clone)]
-pub struct Forwardable(pub(super) Router);
+pub struct Forwardable(pub(in crate::http) Router);
 
 /// Errors that such a route answers besides its own, where it is passed on.
-pub(super) const ERRORS: [ErrorType; 2] = [ErrorType::Overloaded, ErrorType::ControlUnavailable];
+pub(in crate::http) const ERRORS: [ErrorType; 2] = [ErrorType::Overloaded, ErrorType::ControlUnavailable];
 
 /// Whether a route is one of those.
-pub(super) fn is_forwardable(route: &Route) -> bool {
+pub(in crate::http) fn is_forwardable(route: &Route) -> bool {
     route.method == Method::Post && PATHS.contains(&route.path)
 }
 
 /// The layer in front of such a route on a node that passes it on.
-pub(super) async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(in crate::http) async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(client) = app.control_client.clone() else { return next.run(request).await };
     pass_on(&app, &client, request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
