@@ -26,7 +26,7 @@ soak-report: ## soak, keeping the report in docs/operations/soak-report.md
 
 bench: ## benchmarks side by side with their floors: BENCH_ARGS=…
 	@scripts/web.sh
-	@cargo build --release --locked -p emostream-server -p emostream-bench
+	@cargo build --release --locked -p emostream-server -p emostream-bench --features emostream-server/kafka
 	@cargo run --release --locked -q -p emostream-bench -- $(BENCH_ARGS)
 
 clean-data: ## remove what `make run` has recorded in ./data

@@ -1,7 +1,10 @@
 //! Apache Kafka as the log: what a reaction costs beside Kafka's own producer, how long it takes to a screen, and how long
 //! windows stand still after a fault.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -39,9 +42,18 @@ fn settings(broker: &Broker, more: &[&str]) -> Vec<String> {
     settings
 }
 
-/// Starts a node of a fleet in a folder of its own.
+/// A node has its partitions this long after its start at the latest.
+const READY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Starts a node of a fleet in a folder of its own, and waits until it is ready.
 fn node(bench: &Bench, broker: &Broker, name: &str, more: &[&str]) -> Result<Server> {
     let settings = settings(broker, more);
     let settings: Vec<_> = settings.iter().map(String::as_str).collect();
-    Server::emostream(&bench.program, &bench.scratch.join(name), &settings, bench.cores)
+    let server = Server::emostream(&bench.program, &bench.scratch.join(name), &settings, bench.cores)?;
+    let began = Instant::now();
+    while let Err(error) = crate::load::http::get(server.address, "/readyz") {
+        ensure!(began.elapsed() < READY_PATIENCE, "a node does not become ready: {error:#}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(server)
 }

@@ -13,7 +13,7 @@ const P99_MS_MAX: f64 = 250.0;
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let broker = Broker::start(&bench.scratch, bench.cores)?;
-    let start = || node(bench, &broker, "screen", &[]);
+    let start = || node(bench, &broker, "screen", &["node_name=screen"]);
     let place = "One node with all roles and one broker on one core, fsync before each answer";
     screen::through(bench, &start, "tap to screen through Kafka", P99_MS_MAX, place)
 }
