@@ -16,7 +16,9 @@ use crate::scenario::{CLIENTS_MAX, MESSAGES_MAX};
 #[command(after_help = "Examples:\n  simulate match\n  simulate emote-bursts --duration 60s --seed 7\n  \
     simulate match --audience 0.2 --speed 2\n  simulate goal --check\n  \
     simulate emoji-api --clients 10 --messages 1000\n  simulate socket-clusters\n  \
-    simulate concurrent-broadcast --clients 200 --watch\n  simulate load --rate 5000 --connections 64 --duration 30s --viewers 100")]
+    simulate concurrent-broadcast --clients 200 --watch\n  simulate load --rate 5000 --connections 64 --duration 30s --viewers 100\n  \
+    simulate cluster-client --name ada --password secret12 --register 1 --url http://127.0.0.1:3000\n  \
+    simulate broadcast-client --url http://127.0.0.1:5011")]
 pub struct SimulateArgs {
     /// Load at a fixed rate instead, with exact latencies
     #[command(subcommand)]
@@ -73,6 +75,70 @@ pub struct SimulateArgs {
 pub enum SimulateCommand {
     /// Send at a fixed rate and measure latency from the time each reaction was due
     Load(LoadArgs),
+    /// Watch as a client of the concurrent-broadcast system: register with a subscriber, wait for room, show what it sends
+    BroadcastClient(BroadcastArgs),
+    /// Watch as a client of the socket-clusters system: log in, follow to the cluster, show what it sends
+    ClusterClient(ClusterArgs),
+}
+
+/// A client of system D. Each line is `EMOTE COUNT SHOWN`; Ctrl-C gives its place up.
+#[derive(Debug, Clone, Args)]
+pub struct BroadcastArgs {
+    /// What the client calls itself; default: by chance
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+
+    /// Be called on this port of this machine, instead of reading; 0 is any free one
+    #[arg(long, env = "PORT", value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// Send this emoji as well
+    #[arg(long, value_name = "EMOJI")]
+    pub emoji: Option<String>,
+
+    /// Time between two of them
+    #[arg(long, default_value = "500ms", value_name = "TIME", value_parser = pause)]
+    pub pause: Duration,
+
+    /// Where the subscriber is
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// A client of system B. Each line is `EMOTE COUNT SHOWN`.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterArgs {
+    /// Name of the account
+    #[arg(long)]
+    pub name: String,
+
+    /// Its password
+    #[arg(long)]
+    pub password: String,
+
+    /// Make the account first, of this tier, unless it is there
+    #[arg(long, value_name = "TIER")]
+    pub register: Option<u8>,
+
+    /// Which device of the account it is; default: by chance
+    #[arg(long, value_name = "ID")]
+    pub device_id: Option<String>,
+
+    /// End this device of the account and take its place, where no more may be connected
+    #[arg(long, value_name = "ID")]
+    pub end_device_id: Option<String>,
+
+    /// Send this emoji as well
+    #[arg(long, value_name = "EMOJI")]
+    pub emoji: Option<String>,
+
+    /// Time between two of them
+    #[arg(long, default_value = "500ms", value_name = "TIME", value_parser = pause)]
+    pub pause: Duration,
+
+    /// Where one logs in
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// A load test.
@@ -187,6 +253,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(number) if (0.0..=1e7).contains(&number) => Ok(Duration::from_secs_f64(number * seconds)),
         _ => Err("expected a time such as 500ms, 30s, 5m or 1h".to_owned()),
     }
+}
+
+/// A pause of nothing would be a loop without end.
+fn pause(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|pause| match pause >= Duration::from_millis(1) {
+        true => Ok(pause),
+        false => Err("expected a time of 1 ms or more".to_owned()),
+    })
 }
 
 #[cfg(test)]

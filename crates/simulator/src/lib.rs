@@ -6,6 +6,7 @@
 pub mod args;
 pub mod audience;
 pub mod check;
+mod clients;
 pub mod clock;
 mod console;
 mod load;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-pub use args::{LoadArgs, ServerArgs, SimulateArgs, SimulateCommand, Transport};
+pub use args::{BroadcastArgs, ClusterArgs, LoadArgs, ServerArgs, SimulateArgs, SimulateCommand, Transport};
 pub use send::{Counts, Refused};
 pub use viewers::ViewersReport;
 
@@ -38,6 +39,12 @@ pub async fn run(args: SimulateArgs) -> Result<()> {
     let clock = Arc::new(clock::MachineClock);
     match &args.command {
         Some(SimulateCommand::Load(args)) => load::load(args, clock).await,
+        Some(SimulateCommand::BroadcastClient(args)) => {
+            clients::broadcast(args, clock::ServerClock::new(clock)).await
+        }
+        Some(SimulateCommand::ClusterClient(args)) => {
+            clients::cluster(args, clock::ServerClock::new(clock)).await
+        }
         None => {
             let name = args.scenario.as_deref().context("expected the name of a scenario, or --list")?;
             play::play(&args, name, clock).await

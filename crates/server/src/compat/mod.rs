@@ -15,6 +15,7 @@
 //! | `POST /register` | D | `{"client_id","client_url"?}` | 200 `{"subscriber","cluster","capacity"}`; 503 with `Retry-After` `{"error","capacity"}` where no place is free | [`register`], [`subscribers`] |
 //! | `POST /deregister` | D | `{"client_id"}` | 200; 404 for who is not registered | [`subscribers`] |
 //! | `GET /notify-client?client_id=` | D | | server-sent events, a line `{"emoji_type","count","shown","window_start"}` a window and emote; the same is posted to a `client_url` | [`subscribers`] |
+//! | WebSocket on `/?ticket=` of an edge | B | the ticket of its login | `{"emoji","count","shown","window_start"}` a window and emote | `cluster_socket` |
 //! | console | E | | one line for each final window | [`console`] |
 //!
 //! All of them speak to one channel, `compat.channel`. Where two systems share a path, the body's fields decide. Errors are
@@ -23,6 +24,7 @@
 
 mod body;
 pub mod bridge;
+mod cluster_socket;
 pub mod console;
 pub mod documents;
 mod follower;

@@ -11,10 +11,14 @@ use super::{
     body,
     subscribers::{At, endpoints},
 };
-use crate::http::{app::App, problem::Problem};
+use crate::http::{app::App, problem::Problem, stream::AtGate};
 
 /// `POST /register`.
-pub async fn register(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub async fn register(
+    State(app): State<Arc<App>>,
+    at: AtGate,
+    request: Request,
+) -> Result<Response, Problem> {
     let body = body::read(&app, request).await?;
-    endpoints::register(&app, At::Any, body).await
+    endpoints::register(&app, At::from(&at), body).await
 }

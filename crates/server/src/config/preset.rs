@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 pub enum Preset {
     /// System A: ports 8080 and 3001, both required; channel `main` on the plain rule, 0.5 of 100; A's topic names.
     EmoteBursts,
-    /// System B: port 3000; B's topic names. Clusters, tiers and registration are not part of this release.
+    /// System B: page and API on port 3000, three clusters on ports 3005, 3006 and 3011; people choose their tier; B's topic
+    /// names.
     SocketClusters,
     /// System C: port 8080. Posts and analytics are not part of this release.
     Community,
-    /// System D: port 8080; D's topic names, flushed every 0.5 s. Clusters and subscribers are not part of this release.
+    /// System D: port 8080; three clusters of three subscribers of two clients each, on ports 5011 to 5033; clients on this
+    /// machine may be called; D's topic names, flushed every 0.5 s.
     ConcurrentBroadcast,
     /// System E: port 8080; E's topic name, flushed every 0.5 s; one console line for each final window.
     EmojiApi,
@@ -62,6 +64,13 @@ impl Preset {
             Self::SocketClusters => {
                 r#"
                 listen = ["127.0.0.1:3000"]
+                edges = [
+                    { name = "cluster1-3005", cluster = "cluster1", listen = "127.0.0.1:3005", capacity = 100 },
+                    { name = "cluster2-3006", cluster = "cluster2", listen = "127.0.0.1:3006", capacity = 100 },
+                    { name = "cluster3-3011", cluster = "cluster3", listen = "127.0.0.1:3011", capacity = 100 },
+                ]
+                placement = { clusters = [{ name = "cluster1" }, { name = "cluster2" }, { name = "cluster3" }] }
+                accounts = { choose_tier = true }
                 topics = { raw = "emoji", windows = "emoji-counts" }
                 projector = { raw_shape = "emoji", windows_shape = "emoji", windows_also = ["publisher-emojis"], ticks = false }
                 "#
@@ -77,6 +86,20 @@ impl Preset {
                 topics = { raw = "emoji-topic", windows = "main-pub-topic" }
                 projector = { raw_shape = "emoji-type", windows_shape = "emoji-type", ticks = false }
                 kafka = { flush_ms = 500 }
+                relay = { topics = ["cluster1-emoji-topic", "cluster2-emoji-topic", "cluster3-emoji-topic"] }
+                compat = { notify_networks = ["127.0.0.0/8", "::1/128"] }
+                placement = { clusters = [{ name = "cluster1" }, { name = "cluster2" }, { name = "cluster3" }] }
+                edges = [
+                    { name = "cluster1-subscriber1", cluster = "cluster1", listen = "127.0.0.1:5011", capacity = 2 },
+                    { name = "cluster1-subscriber2", cluster = "cluster1", listen = "127.0.0.1:5012", capacity = 2 },
+                    { name = "cluster1-subscriber3", cluster = "cluster1", listen = "127.0.0.1:5013", capacity = 2 },
+                    { name = "cluster2-subscriber1", cluster = "cluster2", listen = "127.0.0.1:5021", capacity = 2 },
+                    { name = "cluster2-subscriber2", cluster = "cluster2", listen = "127.0.0.1:5022", capacity = 2 },
+                    { name = "cluster2-subscriber3", cluster = "cluster2", listen = "127.0.0.1:5023", capacity = 2 },
+                    { name = "cluster3-subscriber1", cluster = "cluster3", listen = "127.0.0.1:5031", capacity = 2 },
+                    { name = "cluster3-subscriber2", cluster = "cluster3", listen = "127.0.0.1:5032", capacity = 2 },
+                    { name = "cluster3-subscriber3", cluster = "cluster3", listen = "127.0.0.1:5033", capacity = 2 },
+                ]
                 "#
             }
             Self::EmojiApi => {

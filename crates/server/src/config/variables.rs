@@ -12,8 +12,6 @@ struct Variable {
 enum Meaning {
     /// These keys have its value, or a fixed one.
     Keys(&'static [(&'static str, Value)]),
-    /// What it asks for is not in this build: setting it is an error.
-    NotHere(&'static str),
     /// It speaks to `emostream simulate`, not to a server.
     Simulator,
 }
@@ -26,7 +24,17 @@ enum Value {
     SecondsAsMs,
     /// Always this.
     Fixed(&'static str),
+    /// The variable names the topic of a cluster of system D, such as `cluster2-emoji-topic`: where that cluster listens.
+    ClusterListen,
+    /// The cluster's subscribers.
+    ClusterEdges,
+    /// The topic that the relay writes.
+    ClusterTopics,
 }
+
+/// Subscribers of a cluster of system D, and the clients that each takes.
+const SUBSCRIBERS: u16 = 3;
+const CLIENTS: u32 = 2;
 
 /// The table.
 const VARIABLES: &[Variable] = &[
@@ -50,7 +58,14 @@ const VARIABLES: &[Variable] = &[
     Variable { name: "NUM_CLIENTS", meaning: Meaning::Simulator },
     Variable { name: "EMOJIS_PER_CLIENT", meaning: Meaning::Simulator },
     // System D
-    Variable { name: "CLUSTER_TOPIC", meaning: Meaning::NotHere("this build has no clusters") },
+    Variable {
+        name: "CLUSTER_TOPIC",
+        meaning: Meaning::Keys(&[
+            ("listen", Value::ClusterListen),
+            ("edges", Value::ClusterEdges),
+            ("relay.topics", Value::ClusterTopics),
+        ]),
+    },
     Variable { name: "PORT", meaning: Meaning::Simulator },
 ];
 
@@ -72,10 +87,6 @@ pub(super) fn keys(environment: &[(String, String)]) -> Result<Vec<(&'static str
                     keys.push((*key, value.of(name, &text.1)?));
                 }
             }
-            Meaning::NotHere(reason) => {
-                let text = format!("{name}: {reason}; expected the variable not to be set");
-                return Err(ConfigError::Unreadable(text));
-            }
             Meaning::Simulator => {}
         }
     }
@@ -88,6 +99,25 @@ impl Value {
             Self::Text => serde_json::to_string(text)
                 .map_err(|error| ConfigError::Unreadable(format!("{name}: {error}"))),
             Self::Fixed(value) => Ok((*value).to_owned()),
+            Self::ClusterListen => Ok(format!("[\"127.0.0.1:{}\"]", cluster_port(name, text)?)),
+            Self::ClusterTopics => {
+                cluster_port(name, text)?;
+                Ok(format!("[{}]", serde_json::Value::from(text)))
+            }
+            Self::ClusterEdges => {
+                let port = cluster_port(name, text)?;
+                let cluster = cluster_of(text).unwrap_or_default();
+                let edges: Vec<_> = (1..=SUBSCRIBERS)
+                    .map(|number| {
+                        let listen = port + number;
+                        format!(
+                            "{{ name = \"{cluster}-subscriber{number}\", cluster = \"{cluster}\", \
+                             listen = \"127.0.0.1:{listen}\", capacity = {CLIENTS} }}"
+                        )
+                    })
+                    .collect();
+                Ok(format!("[{}]", edges.join(", ")))
+            }
             Self::SecondsAsMs => {
                 let seconds = text.trim().parse::<f64>().ok().filter(|s| s.is_finite() && *s > 0.0);
                 let ms = seconds.map(|seconds| (seconds * 1_000.0).ceil() as u64);
@@ -98,6 +128,22 @@ impl Value {
             }
         }
     }
+}
+
+/// `cluster2` of `cluster2-emoji-topic`.
+fn cluster_of(topic: &str) -> Option<&str> {
+    let (cluster, _) = topic.split_once(['-', '_']).unwrap_or((topic, ""));
+    let number = cluster.strip_prefix("cluster")?;
+    (number.len() == 1 && number != "0" && number.bytes().all(|b| b.is_ascii_digit())).then_some(cluster)
+}
+
+/// Where a cluster of system D listens: cluster 2 on 5020, its subscribers on 5021, 5022 and 5023.
+fn cluster_port(name: &str, topic: &str) -> Result<u16, ConfigError> {
+    let number = cluster_of(topic).and_then(|cluster| cluster.strip_prefix("cluster")?.parse::<u16>().ok());
+    number.filter(|_| super::compat::is_topic(topic)).map(|number| 5_000 + 10 * number).ok_or_else(|| {
+        let expected = "expected the topic of a cluster, cluster1-emoji-topic to cluster9-emoji-topic";
+        ConfigError::Unreadable(format!("{name}: {expected}, got {topic:?}"))
+    })
 }
 
 #[cfg(test)]
@@ -121,11 +167,24 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_or_is_not_here_is_said() {
+    fn a_topic_of_a_cluster_selects_its_subscribers_and_derives_their_ports() {
+        let keys = of("CLUSTER_TOPIC", "cluster2-emoji-topic").unwrap();
+        assert_eq!(keys[0], ("listen", "[\"127.0.0.1:5020\"]".to_owned()));
+        let edges = &keys[1].1;
+        assert!(edges.contains("name = \"cluster2-subscriber3\", cluster = \"cluster2\""), "{edges}");
+        assert!(edges.contains("127.0.0.1:5023") && !edges.contains("5024"), "{edges}");
+        assert_eq!(keys[2], ("relay.topics", "[\"cluster2-emoji-topic\"]".to_owned()));
+        for bad in ["emoji-topic", "cluster0-emoji-topic", "cluster10", "cluster-emoji", "cluster1-a b"] {
+            let error = of("CLUSTER_TOPIC", bad).unwrap_err();
+            assert!(error.starts_with("CLUSTER_TOPIC: expected the topic of a cluster"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
         for bad in ["fast", "-1", "0", "inf"] {
             let error = of("BUFFER_FLUSH_INTERVAL", bad).unwrap_err();
             assert!(error.starts_with("BUFFER_FLUSH_INTERVAL: expected seconds"), "{error}");
         }
-        assert!(of("CLUSTER_TOPIC", "cluster1-emoji-topic").unwrap_err().starts_with("CLUSTER_TOPIC: "));
     }
 }

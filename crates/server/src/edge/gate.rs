@@ -120,6 +120,11 @@ impl Entry {
         self.place.lease().is_some() || takes_guests(channel)
     }
 
+    /// Whether whoever was let in must go.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
     /// Waits until the viewer must go; says why.
     pub async fn ended(&self) -> CloseCode {
         self.ended.cancelled().await;

@@ -6,9 +6,13 @@ use tokio::net::TcpListener;
 
 use super::{Listeners, shared::Shared};
 use crate::{
-    compat::subscribers::{Place, Room},
+    compat::subscribers::{Hold, Place, Room},
     config::NamedEdge,
-    edge::{Door, admission::Identity, gate::Gate},
+    edge::{
+        Door,
+        admission::Identity,
+        gate::{Entry, Gate},
+    },
 };
 
 /// The edge that a node is without `edges` and without a name.
@@ -44,6 +48,12 @@ pub(super) fn doors(shared: &Shared, listeners: &Listeners) -> anyhow::Result<(V
     };
     let capacity = u32::try_from(config.edge.viewers_max).unwrap_or(u32::MAX);
     Ok((doors.collect::<anyhow::Result<_>>()?, Door { identity, capacity }))
+}
+
+impl Hold for Entry {
+    fn is_over(&self) -> bool {
+        Entry::is_over(self)
+    }
 }
 
 /// An edge as system D's subscribers need it.

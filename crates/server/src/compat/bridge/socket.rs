@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     channels::Channel,
+    compat::cluster_socket,
     edge::gate::Entry,
     http::{
         app::App,
@@ -38,7 +39,7 @@ use crate::{
 /// Messages that go out in one write.
 const MESSAGES_PER_WRITE_MAX: usize = 256;
 
-/// `GET /`: the bridge for WebSockets, else the page or service information.
+/// `GET /`: the bridge for WebSockets, system B's cluster socket for those with a ticket, else the page or service information.
 pub async fn root(
     State(app): State<Arc<App>>,
     at: AtGate,
@@ -49,10 +50,12 @@ pub async fn root(
     let asks = headers
         .get(header::UPGRADE)
         .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    match upgrade {
-        Ok(upgrade) => join(State(app), at, ticket, upgrade).await.into_response(),
-        Err(rejection) if asks => rejection.into_response(),
-        Err(_) => page::root(State(app), headers).await,
+    match (upgrade, &ticket.ticket) {
+        // Only system B's clients come here with a ticket: system A's, where they need one, go to `/ws`.
+        (Ok(upgrade), Some(ticket)) => cluster_socket::join(app, &at, ticket, upgrade).await.into_response(),
+        (Ok(upgrade), None) => join(State(app), at, ticket, upgrade).await.into_response(),
+        (Err(rejection), _) if asks => rejection.into_response(),
+        (Err(_), _) => page::root(State(app), headers).await,
     }
 }
 

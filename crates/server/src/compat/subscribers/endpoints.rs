@@ -21,6 +21,7 @@ use crate::{
     http::{
         app::App,
         problem::{ErrorType, Problem},
+        stream::AtGate,
     },
 };
 
@@ -78,11 +79,12 @@ pub(in crate::compat) async fn register(app: &App, at: At<'_>, body: Value) -> R
 /// `POST /deregister`.
 pub async fn deregister(
     State(app): State<Arc<App>>,
+    at: AtGate,
     request: Request,
 ) -> Result<Json<Deregistered>, Problem> {
     let fields = LEAVES.fields(body::read(&app, request).await?)?;
     let client = client_id(fields.text("client_id")?)?;
-    if app.subscribers()?.deregister(At::Any, client) {
+    if app.subscribers()?.deregister(At::from(&at), client) {
         Ok(Json(Deregistered { status: "deregistered" }))
     } else {
         Err(unknown())
@@ -90,12 +92,16 @@ pub async fn deregister(
 }
 
 /// `GET /notify-client?client_id=`: the lines of each window as server-sent events.
-pub async fn read(State(app): State<Arc<App>>, Query(reader): Query<Reader>) -> Result<Response, Problem> {
+pub async fn read(
+    State(app): State<Arc<App>>,
+    at: AtGate,
+    Query(reader): Query<Reader>,
+) -> Result<Response, Problem> {
     let client = reader.client_id.unwrap_or_default();
     if client.is_empty() {
         return Err(Problem::parameter("client_id", "expected the id of a client that has registered"));
     }
-    let reading = app.subscribers()?.read(At::Any, &client).ok_or_else(unknown)?;
+    let reading = app.subscribers()?.read(At::from(&at), &client).ok_or_else(unknown)?;
     Ok(events::answer(app, reading))
 }
 

@@ -13,7 +13,7 @@ use axum::http::Uri;
 use tokio::time::{Instant, interval};
 
 use super::windows::{Receiver, Windows};
-use crate::{config::CompatConfig, tasks::Tasks, telemetry::Metrics};
+use crate::{config::CompatConfig, http::stream::AtGate, tasks::Tasks, telemetry::Metrics};
 
 mod calls;
 mod delivery;
@@ -23,7 +23,7 @@ mod subscriber;
 
 use calls::Calls;
 use subscriber::{Client, Subscriber};
-pub use subscriber::{Place, Room};
+pub use subscriber::{Hold, Place, Room};
 
 /// How often clients that read nothing are looked for.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -43,11 +43,17 @@ pub struct Subscribers {
 
 /// Which subscriber a call is for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum At<'a> {
+pub(crate) enum At<'a> {
     /// That of this edge.
     Edge(&'a str),
     /// Any of this process: the call came to a listener that is no edge's.
     Any,
+}
+
+impl<'a> From<&'a AtGate> for At<'a> {
+    fn from(gate: &'a AtGate) -> Self {
+        gate.edge().map_or(Self::Any, Self::Edge)
+    }
 }
 
 /// Why a client has not been registered.
@@ -86,12 +92,17 @@ impl Subscribers {
             while stop.run_until_cancelled(beat.tick()).await.is_some() {
                 let idle_since = Instant::now().checked_sub(swept.idle);
                 for subscriber in &swept.list {
-                    idle_since.map(|since| subscriber.drop_idle(since)).unwrap_or_default();
+                    subscriber.drop_gone(idle_since);
                 }
             }
             Ok(())
         });
         subscribers
+    }
+
+    /// Windows from now on.
+    pub(super) fn windows(&self) -> Receiver {
+        self.windows.listen()
     }
 
     /// Gives a client a place, for good until it deregisters, or has failed or been idle for too long. Who is registered

@@ -11,7 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::{Receiver, events::Reading};
 
 /// A place that a client holds; freed on drop.
-pub type Place = Box<dyn Send + Sync>;
+pub type Place = Box<dyn Hold>;
+
+/// What holds a place.
+pub trait Hold: Send + Sync {
+    /// Whether whoever holds it must go: the edge is being emptied.
+    fn is_over(&self) -> bool;
+}
 
 /// An edge as far as its subscriber needs it.
 pub struct Room {
@@ -39,7 +45,7 @@ pub(in crate::compat) struct Subscriber {
 /// A client with its place.
 struct Held {
     client: Client,
-    _place: Place,
+    place: Place,
 }
 
 /// A registered client.
@@ -109,7 +115,7 @@ impl Subscriber {
         match self.clients().entry(id.to_owned()) {
             Entry::Occupied(mut held) => held.get_mut().client = client,
             Entry::Vacant(vacant) => match (self.room.take)() {
-                Some(place) => drop(vacant.insert(Held { client, _place: place })),
+                Some(place) => drop(vacant.insert(Held { client, place })),
                 None => return false,
             },
         }
@@ -160,14 +166,15 @@ impl Subscriber {
         }
     }
 
-    /// Frees the places of clients that have read nothing since then.
-    pub(super) fn drop_idle(&self, idle_since: Instant) {
+    /// Frees the places of clients that have read nothing since then, and of all where the edge is being emptied.
+    pub(super) fn drop_gone(&self, idle_since: Option<Instant>) {
         self.clients().retain(|id, held| {
-            let idle = matches!(held.client.how, How::Waiting { since, .. } if since <= idle_since);
+            let before = |since| idle_since.is_some_and(|idle_since| since <= idle_since);
+            let idle = matches!(held.client.how, How::Waiting { since, .. } if before(since));
             if idle {
                 tracing::debug!(client = id, subscriber = self.name(), "a client reads nothing");
             }
-            !idle
+            !idle && !held.place.is_over()
         });
     }
 

@@ -1,6 +1,7 @@
 //! The source systems' clients against the binary: each test is named after its row of the compatibility table.
 
 mod bridge;
+mod broadcast;
 mod clients;
 mod cors;
 mod health;

@@ -22,6 +22,23 @@ fn in_force(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Value {
     toml::from_str(text(&output.stdout)).unwrap()
 }
 
+fn own(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn d_the_topic_of_a_cluster_selects_it_and_derives_its_ports() {
+    let dir = tempfile::tempdir().unwrap();
+    let environment = [("CLUSTER_TOPIC", "cluster2-emoji-topic")];
+    let config = in_force(dir.path(), &["--preset", "concurrent-broadcast"], &environment);
+    assert_eq!(config["listen"], json!(["127.0.0.1:5020"]));
+    let edges = config["edges"].as_array().unwrap();
+    let of = |field: &str| edges.iter().map(|edge| edge[field].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(of("listen"), ["127.0.0.1:5021", "127.0.0.1:5022", "127.0.0.1:5023"]);
+    assert_eq!(of("cluster"), ["cluster2"; 3]);
+    assert_eq!(config["relay"]["topics"], json!(["cluster2-emoji-topic"]));
+}
+
 #[test]
 fn each_preset_sets_ports_topics_and_defaults() {
     let dir = tempfile::tempdir().unwrap();
@@ -32,10 +49,22 @@ fn each_preset_sets_ports_topics_and_defaults() {
     assert_eq!(a["topics"]["moments"], "aggregated-emote-data");
     assert_eq!(a["websocket_bridge"]["source"], "moments");
     let b = of("socket-clusters");
+    let ports = |of: &Value| {
+        let edges = of["edges"].as_array().unwrap().iter();
+        edges
+            .map(|edge| edge["listen"].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((ports(&b), &b["accounts"]["choose_tier"]), (own(&["3005", "3006", "3011"]), &json!(true)));
     assert_eq!((&b["listen"], &b["topics"]["raw"]), (&json!(["127.0.0.1:3000"]), &json!("emoji")));
     assert_eq!(of("community")["listen"], json!(["127.0.0.1:8080"]));
     let d = of("concurrent-broadcast");
     assert_eq!((&d["topics"]["windows"], &d["kafka"]["flush_ms"]), (&json!("main-pub-topic"), &json!(500)));
+    let subscribers = ["5011", "5012", "5013", "5021", "5022", "5023", "5031", "5032", "5033"];
+    assert_eq!(ports(&d), own(&subscribers));
+    assert!(d["edges"].as_array().unwrap().iter().all(|edge| edge["capacity"] == 2), "{d}");
+    assert_eq!(d["compat"]["notify_networks"], json!(["127.0.0.0/8", "::1/128"]));
+    assert_eq!(d["relay"]["topics"][2], "cluster3-emoji-topic");
     let e = of("emoji-api");
     assert_eq!((&e["topics"]["raw"], &e["compat"]["console"]), (&json!("emoji_reactions"), &json!(true)));
     let wrong = run_in(dir.path(), &["serve", "--preset", "jazz"], &[]);
@@ -70,10 +99,10 @@ fn the_source_systems_variables_and_a_dotenv_file_are_read() {
 }
 
 #[test]
-fn what_this_build_does_not_have_is_said_and_not_ignored() {
+fn a_variable_that_cannot_be_read_is_said_and_not_ignored() {
     let dir = tempfile::tempdir().unwrap();
     for (name, value, said) in [
-        ("CLUSTER_TOPIC", "cluster1-emoji-topic", "no clusters"),
+        ("CLUSTER_TOPIC", "emoji-topic", "expected the topic of a cluster"),
         ("BUFFER_FLUSH_INTERVAL", "soon", "expected seconds"),
     ] {
         for command in ["serve", "check-config"] {
