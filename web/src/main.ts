@@ -2,17 +2,21 @@
 
 import { connect, type Hello, type Moment } from '@emostream/viewer';
 import '@emostream/viewer/layer';
+import { currentSession, endSession, onSession } from './api/session.js';
+import { deviceId, deviceName } from './device.js';
 import { recentMoments, recentWindows } from './history.js';
-import { channelInAddress, mountNavigation } from './navigation.js';
-import { showWaitingNotices } from './notices.js';
+import { channelInAddress, loginAddress, mountNavigation } from './navigation.js';
+import { notifyNext, showWaitingNotices } from './notices.js';
 import { part } from './page.js';
 import { ChannelPictures } from './palette.js';
 import { ConnectionPanel } from './panels/connection.js';
 import { Deck } from './panels/deck.js';
+import { Entrance } from './panels/entrance.js';
 import { HeatStrip } from './panels/heat-strip.js';
 import { MomentsPanel } from './panels/moments.js';
 import { SourcesPanel } from './panels/sources.js';
 import { Stage } from './panels/stage.js';
+import { frameTexts } from './texts/frame.js';
 import { liveTexts } from './texts/live.js';
 import { WindowLedger, WINDOWS_KEPT } from './window-ledger.js';
 
@@ -27,7 +31,14 @@ const channel = channelInAddress();
 document.title = liveTexts.title(channel);
 part('channel').textContent = channel;
 
-const viewer = connect({ channel });
+const viewer = connect({
+  channel,
+  placement: {
+    token: () => currentSession()?.token,
+    deviceId: deviceId(),
+    deviceName: deviceName(),
+  },
+});
 const ledger = new WindowLedger();
 const connection = new ConnectionPanel();
 const stage = new Stage();
@@ -40,6 +51,11 @@ const deck = new Deck({
   refused: (emote) => stage.forget(emote),
 });
 
+const entrance = new Entrance({
+  endDevice: (id) => viewer.endDevice(id),
+  again: () => viewer.retry(),
+});
+
 const pictures = new ChannelPictures(channel, (known) => {
   deck.showPictures(known);
   stage.showPictures(known);
@@ -47,10 +63,16 @@ const pictures = new ChannelPictures(channel, (known) => {
   strip.showPictures(known);
 });
 
+viewer.on('placed', (place) => connection.showPlace(place));
 viewer.on('state', (state) => {
   connection.show(state);
-  if (state.phase === 'ended') deck.close();
+  entrance.show(state);
+  if (state.phase !== 'ended') return;
+  deck.close();
+  askForLogin(state.code, state.reason);
 });
+// Another account has other devices: the connection is one's own.
+const stopReloading = onSession(() => location.reload());
 viewer.on('hello', (hello) => {
   showPalette(hello.palette, hello.palette_version);
   ledger.join(viewer.serverTime.now());
@@ -72,6 +94,16 @@ viewer.on('settings', (settings) => {
   if (settings.palette) showPalette(settings.palette, settings.palette_version ?? settings.version);
 });
 viewer.on('gap', (gap) => moments.addGap(gap));
+
+/** A login that is over, and a channel for members, lead to the login, and from there back. */
+function askForLogin(code: number, reason: string): void {
+  const expired = code === 401 && currentSession() !== undefined;
+  if (!expired && reason !== 'guests-refused') return;
+  stopReloading();
+  if (expired) endSession();
+  notifyNext(expired ? frameTexts.expired : liveTexts.entrance.membersOnly, 'info');
+  location.assign(loginAddress(location.pathname + location.search));
+}
 
 setInterval(refresh, IDLE_REFRESH_MS);
 

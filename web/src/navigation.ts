@@ -33,6 +33,16 @@ export function addressOf(path: string, channel: string = channelInAddress()): s
   return channel === 'main' ? path : `${path}?${new URLSearchParams({ channel })}`;
 }
 
+/** The login's address, from which one comes back. */
+export function loginAddress(back: string): string {
+  return `/login?${new URLSearchParams({ return: back })}`;
+}
+
+/** The address of making an account, from which one comes back. */
+export function registerAddress(back?: string): string {
+  return back === undefined ? '/register' : `/register?${new URLSearchParams({ return: back })}`;
+}
+
 /** Fills the navigation and keeps it true; the answer does so again after a change of address. */
 export function mountNavigation(): () => void {
   const nav = part('navigation');
@@ -101,8 +111,10 @@ function logOutItem(username: string): HTMLElement {
 
 function logOut(): void {
   const guarded = GUARDED.includes(location.pathname);
-  if (guarded) notifyNext(frameTexts.loggedOut, 'good');
+  // The live page begins anew, with a connection that is no account's.
+  const leaves = guarded || location.pathname === '/';
+  if (leaves) notifyNext(frameTexts.loggedOut, 'good');
   endSession();
   if (guarded) location.assign(addressOf('/'));
-  else notify(frameTexts.loggedOut, 'good');
+  else if (!leaves) notify(frameTexts.loggedOut, 'good');
 }

@@ -3,12 +3,17 @@
 import { backoffMs, orderedMs } from './backoff.js';
 import { isTerminal } from './close-codes.js';
 import { SUBPROTOCOL } from './frames.js';
+import type { Device, Placed } from './placement.js';
 
 /** Where a viewer stands, for a screen to show. */
 export type ConnectionState =
   | { phase: 'connecting' }
   | { phase: 'live' }
   | { phase: 'reconnecting'; attempt: number; retryInMs: number; reason: string }
+  /** No edge has room: this viewer is number `place` of `waiting`, and is let in when it is its turn. */
+  | { phase: 'in-line'; place: number; waiting: number; retryInMs: number }
+  /** The account has as many devices connected as it may: one must be ended first. */
+  | { phase: 'device-limit'; devices: Device[] }
   | { phase: 'ended'; code: number; reason: string };
 
 /** The part of a browser's WebSocket that is used, so that tests can give their own. */
@@ -23,7 +28,12 @@ export interface ConnectionEnvironment {
 }
 
 interface ConnectionHandlers {
-  url: () => string;
+  /** Where to connect; a ticket is for the edge that was allotted. */
+  url: (placed?: Extract<Placed, { outcome: 'placed' }>) => string;
+  /** Asks for an edge before each attempt; none: the server itself is connected to. */
+  place: (() => Promise<Placed>) | undefined;
+  /** Whether the server itself may be tried while nobody says which edge. */
+  mayGoDirectly: () => boolean;
   onMessage: (data: unknown) => void;
   onState: (state: ConnectionState) => void;
 }
@@ -45,6 +55,8 @@ export class Connection {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #greetingTimer: ReturnType<typeof setTimeout> | undefined;
   #stableTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Tells the answer to the newest question from those that come too late. */
+  #question = 0;
 
   constructor(environment: ConnectionEnvironment, handlers: ConnectionHandlers) {
     this.#environment = environment;
@@ -89,11 +101,55 @@ export class Connection {
     socket?.close(NORMAL_CLOSURE);
   }
 
+  /** Asks at once, where something waits: somebody has made room. */
+  retryNow(): void {
+    if (!['reconnecting', 'in-line', 'device-limit'].includes(this.#state.phase)) return;
+    this.#release();
+    this.#connect();
+  }
+
   #connect(): void {
-    const socket = this.#environment.openSocket(this.#handlers.url(), SUBPROTOCOL);
+    const { place } = this.#handlers;
+    // Who stands in line still does while the question is on its way.
+    if (this.#state.phase !== 'in-line') this.#become({ phase: 'connecting' });
+    if (!place) return this.#open(this.#handlers.url());
+    this.#question += 1;
+    const question = this.#question;
+    void place().then((placed) => {
+      if (question === this.#question) this.#take(placed);
+    });
+  }
+
+  #take(placed: Placed): void {
+    switch (placed.outcome) {
+      case 'placed':
+        return this.#open(this.#handlers.url(placed));
+      case 'in-line': {
+        const { place, waiting, retryInMs } = placed;
+        this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);
+        return this.#become({ phase: 'in-line', place, waiting, retryInMs });
+      }
+      case 'device-limit':
+        return this.#become({ phase: 'device-limit', devices: placed.devices });
+      case 'refused':
+        return this.#end(placed.status, placed.reason);
+      case 'failed':
+        if (this.#handlers.mayGoDirectly()) return this.#open(this.#handlers.url());
+        return this.#retry(placed.reason, this.#later(placed.retryInMs));
+    }
+  }
+
+  /** Not before the server said, and not with everybody else. */
+  #later(retryInMs: number | undefined): number | undefined {
+    if (retryInMs === undefined) return undefined;
+    return orderedMs(retryInMs) + backoffMs(this.#attempt, this.#environment.random);
+  }
+
+  #open(url: string): void {
+    const socket = this.#environment.openSocket(url, SUBPROTOCOL);
     this.#socket = socket;
     this.#orderedMs = undefined;
-    this.#become({ phase: 'connecting' });
+    if (this.#state.phase !== 'connecting') this.#become({ phase: 'connecting' });
     this.#greetingTimer = setTimeout(() => this.#drop('no greeting'), GREETING_MS_MAX);
     socket.onmessage = ({ data }) => this.#handlers.onMessage(data);
     socket.onclose = ({ code, reason }) => {
@@ -121,6 +177,7 @@ export class Connection {
   #release(): Socket | undefined {
     const socket = this.#socket;
     this.#socket = undefined;
+    this.#question += 1;
     if (socket) {
       socket.onmessage = null;
       socket.onclose = null;

@@ -2,6 +2,7 @@
 
 export { CLOSE_CODES } from './close-codes.js';
 export type { ConnectionState, Socket } from './connection.js';
+export type { Device, Place, PlacementOptions } from './placement.js';
 export { ReactionError, type ClientErrorCode } from './errors.js';
 export type { Unsubscribe } from './emitter.js';
 export {

@@ -15,6 +15,7 @@ import {
   type Window,
 } from './frames.js';
 import { Outbox } from './outbox.js';
+import { Placement, type Place, type PlacementOptions } from './placement.js';
 import { reactionId, type FillRandom } from './reaction-id.js';
 import { ServerTime } from './server-time.js';
 
@@ -22,6 +23,11 @@ export interface ViewerOptions {
   channel: string;
   /** Address of the server, `http(s)` or `ws(s)`; in a browser, the page's own by default. */
   url?: string;
+  /**
+   * Asks the server for an edge that has room before each connection, and connects there. A guest goes to the server itself
+   * while nobody answers; an account waits, since its devices are counted.
+   */
+  placement?: PlacementOptions | boolean;
   /** Sockets, clock, chance and network of another surrounding than a browser. */
   environment?: Partial<Environment>;
 }
@@ -34,6 +40,8 @@ export interface Environment extends ConnectionEnvironment {
 
 export interface ViewerEvents {
   state: ConnectionState;
+  /** The edge that the coming connection goes to; only with `placement`. */
+  placed: Place;
   /** `resumed`: the stream continues where it was lost; otherwise it starts anew. */
   hello: Hello & { resumed: boolean };
   pulse: Pulse;
@@ -61,6 +69,7 @@ export class Viewer extends Emitter<ViewerEvents> {
   readonly #url: string;
   readonly #connection: Connection;
   readonly #outbox: Outbox;
+  readonly #placement: Placement | undefined;
   #expiryTimer: ReturnType<typeof setInterval> | undefined;
   /** Where to resume: moments up to here have been delivered. */
   #position: { epoch: string; seq: number } | undefined;
@@ -77,8 +86,17 @@ export class Viewer extends Emitter<ViewerEvents> {
       newId: (unixMs) => reactionId(unixMs, environment.fillRandom),
       serverTime: this.serverTime,
     });
+    const placement = placementOf(options);
+    this.#placement =
+      placement && new Placement(placement, this.#url, options.channel, environment.now);
+    const asks = this.#placement;
     this.#connection = new Connection(environment, {
-      url: () => this.#streamUrl(),
+      url: (placed) => {
+        if (placed) this.emit('placed', placed.place);
+        return this.#streamUrl(placed?.place.url, placed?.ticket);
+      },
+      place: asks && (() => asks.ask()),
+      mayGoDirectly: () => asks?.isGuest ?? false,
       onMessage: (data) => this.#receive(data),
       onState: (state) => this.#changeState(state),
     });
@@ -106,18 +124,30 @@ export class Viewer extends Emitter<ViewerEvents> {
     return acknowledged;
   }
 
+  /** Ends another device of the account, and takes its place; in the state `device-limit`. */
+  endDevice(deviceId: string): void {
+    this.#placement?.endNext(deviceId);
+    this.#connection.retryNow();
+  }
+
+  /** Asks again without waiting, in the states `reconnecting`, `in-line` and `device-limit`. */
+  retry(): void {
+    this.#connection.retryNow();
+  }
+
   /** Leaves for good; waiting reactions are rejected. */
   close(): void {
     this.#connection.close();
   }
 
-  #streamUrl(): string {
-    const url = new URL(`/v1/channels/${encodeURIComponent(this.channel)}/stream`, this.#url);
+  #streamUrl(edge: string = this.#url, ticket?: string): string {
+    const url = new URL(`/v1/channels/${encodeURIComponent(this.channel)}/stream`, edge);
     url.protocol = url.protocol.replace('http', 'ws');
     if (this.#position) {
       url.searchParams.set('epoch', this.#position.epoch);
       url.searchParams.set('since', String(this.#position.seq));
     }
+    if (ticket !== undefined) url.searchParams.set('ticket', ticket);
     return url.href;
   }
 
@@ -207,6 +237,10 @@ export class Viewer extends Emitter<ViewerEvents> {
 /** Opens a viewer of a channel. */
 export function connect(options: ViewerOptions): Viewer {
   return new Viewer(options).open();
+}
+
+function placementOf({ placement }: ViewerOptions): PlacementOptions | undefined {
+  return placement === true ? {} : placement || undefined;
 }
 
 function browserEnvironment(): Environment {

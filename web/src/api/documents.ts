@@ -17,6 +17,14 @@ export interface Site {
   name: string;
   about: string;
   contact: { email?: string; url?: string; text?: string };
+  /** Absent: the server makes no accounts for whoever asks. */
+  registration?: {
+    open: boolean;
+    choose_tier: boolean;
+    default_tier: number;
+    /** Devices that an account of each tier may connect at once. */
+    tiers: { tier: number; devices: number }[];
+  };
 }
 
 export interface Channel {

@@ -2,21 +2,17 @@
 
 import { frameTexts } from '../texts/frame.js';
 import { notify, notifyNext, type NoticeKind } from '../notices.js';
+import { loginAddress } from '../navigation.js';
 import { router } from './router.js';
 
 /** The pages of the app; every other path has a document of its own. */
-export const APP_PATHS = ['/login', '/settings', '/moments', '/about'];
+export const APP_PATHS = ['/login', '/register', '/settings', '/moments', '/about'];
 
 /** A path of this server that a link may lead to, whatever the address bar says; else undefined. */
 export function ownPath(path: unknown): string | undefined {
   if (typeof path !== 'string' || !path.startsWith('/')) return undefined;
   const url = new URL(path, 'http://own.invalid');
   return url.origin === 'http://own.invalid' ? url.pathname + url.search : undefined;
-}
-
-/** The login's address, from which one comes back. */
-export function loginAddress(back: string): string {
-  return `/login?${new URLSearchParams({ return: back })}`;
 }
 
 /** Goes to a path of this server and shows a message there. */

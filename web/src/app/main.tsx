@@ -6,11 +6,10 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { onRefusedSession, Problem } from '../api/http.js';
 import { currentSession, endSession, onSession } from '../api/session.js';
-import { mountNavigation } from '../navigation.js';
+import { loginAddress, mountNavigation } from '../navigation.js';
 import { notifyNext, showWaitingNotices } from '../notices.js';
 import { part } from '../page.js';
 import { frameTexts } from '../texts/frame.js';
-import { loginAddress } from './go.js';
 import { router } from './router.js';
 
 /** Answers are worth another attempt only when none came. */

@@ -20,16 +20,26 @@ function channelSearch(search: Record<string, unknown>): ChannelSearch {
   return typeof channel === 'string' && channel !== '' ? { channel } : {};
 }
 
+/** Where one came from, and goes back to. */
+function returnSearch(search: Record<string, unknown>): { return?: string } {
+  const back = search['return'];
+  return typeof back === 'string' ? { return: back } : {};
+}
+
 const root = createRootRoute({ component: Frame, notFoundComponent: NotFound });
 
 const login = createRoute({
   getParentRoute: () => root,
   path: '/login',
-  validateSearch: (search: Record<string, unknown>): { return?: string } => {
-    const back = search['return'];
-    return typeof back === 'string' ? { return: back } : {};
-  },
+  validateSearch: returnSearch,
   component: lazyRouteComponent(() => import('./login/page.js'), 'LoginPage'),
+});
+
+const register = createRoute({
+  getParentRoute: () => root,
+  path: '/register',
+  validateSearch: returnSearch,
+  component: lazyRouteComponent(() => import('./register/page.js'), 'RegisterPage'),
 });
 
 const settings = createRoute({
@@ -57,7 +67,7 @@ const about = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([login, settings, moments, about]),
+  routeTree: root.addChildren([login, register, settings, moments, about]),
   // Values of this app are texts; they stand in the address as they are.
   parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
   stringifySearch: (search) => {

@@ -33,12 +33,44 @@ export const liveTexts = {
     connecting: 'Connecting…',
     reconnecting: 'Reconnecting…',
     reconnectingIn: (seconds: number) => `Reconnecting in ${seconds} s`,
+    liveOn: (cluster: string) => `Live · ${cluster}`,
+    /** Where the stream comes from, for those who point at it. */
+    from: (cluster: string, edge: string, address: string) => `${cluster}, ${edge}: ${address}`,
+    inLine: 'In line',
+    devicesInTheWay: 'Too many devices',
     ended: 'Ended',
     /** By the reason that ends a stream for good. */
     endings: {
       'unknown-channel': 'Ended: no such channel',
+      'channel-not-found': 'Ended: no such channel',
       unauthorized: 'Ended: not allowed',
+      'taken-over': 'Ended: this device watches elsewhere',
+      'device-ended': 'Ended by another device',
+      'account-gone': 'Ended: the account is gone',
+      'guests-refused': 'Ended: members only',
     } as Record<string, string>,
+  },
+
+  entrance: {
+    lineTitle: (place: string) => `You are number ${place} in line`,
+    lineFacts: (place: number, written: string, waiting: string) =>
+      place <= 1
+        ? `You are next. ${waiting} waiting in all.`
+        : `Number ${written} of ${waiting} waiting.`,
+    lineNote:
+      'Every place is taken. You come in by yourself when it is your turn: keep this page open, and nobody gets ahead of you.',
+    devicesTitle: (count: number) =>
+      count === 1 ? 'Your device limit is reached' : `Your limit of ${count} devices is reached`,
+    devicesFacts:
+      'Your account has as many devices connected as its tier allows. End one of them to watch here.',
+    devicesNote: 'A tab that is closed makes room by itself after a moment.',
+    deviceUnnamed: 'A device without a name',
+    deviceAbout: (since: string, edge: string) =>
+      [since && `since ${since}`, edge && `on ${edge}`].filter(Boolean).join(', '),
+    endDevice: 'Watch here instead',
+    endDeviceSpoken: (name: string) => `End ${name} and watch here instead`,
+    again: 'Try again',
+    membersOnly: 'This channel is for members. Log in to watch.',
   },
 
   reactionsIn: (count: number, seconds: number) =>

@@ -2,7 +2,7 @@
 
 export const loginTexts = {
   title: 'Log in',
-  lead: 'For broadcasters and moderators. Watching and reacting needs no account.',
+  lead: 'To watch as yourself, or to moderate. Many channels need no account.',
   username: 'User name',
   password: 'Password',
   showPassword: 'Show password',
@@ -18,4 +18,6 @@ export const loginTexts = {
   failed: (words: string) => `The login did not work: ${words}`,
   already: (name: string) => `You are logged in as ${name}.`,
   goOn: 'Go on',
+  noAccount: 'No account yet?',
+  register: 'Register',
 };

@@ -18,6 +18,32 @@ pub struct Site {
     /// Who can be asked.
     #[schema(inline)]
     contact: Contact,
+    /// What people can register for.
+    #[schema(inline)]
+    registration: Registration,
+}
+
+/// What people can register for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Registration {
+    /// Whether people may make accounts themselves.
+    open: bool,
+    /// Whether they choose their tier.
+    choose_tier: bool,
+    /// The tier of who was given none.
+    default_tier: u8,
+    /// All tiers.
+    #[schema(inline)]
+    tiers: Vec<Tier>,
+}
+
+/// A tier.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Tier {
+    /// Its number, from 1 on.
+    tier: u8,
+    /// Devices that an account of it may connect at once.
+    devices: u32,
 }
 
 /// Who can be asked; what was not configured is absent.
@@ -38,5 +64,12 @@ pub struct Contact {
 pub async fn site(State(app): State<Arc<App>>) -> Json<Site> {
     let site = app.config.site.clone();
     let contact = Contact { email: site.contact.email, url: site.contact.url, text: site.contact.text };
-    Json(Site { name: site.name, about: site.about, contact })
+    let accounts = &app.config.accounts;
+    let registration = Registration {
+        open: accounts.registration,
+        choose_tier: accounts.choose_tier,
+        default_tier: accounts.default_tier,
+        tiers: accounts.tiers().map(|(tier, devices)| Tier { tier, devices }).collect(),
+    };
+    Json(Site { name: site.name, about: site.about, contact, registration })
 }

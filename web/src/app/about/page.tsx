@@ -1,18 +1,13 @@
 // What this is and who can be asked, from the server's configuration.
 
-import { useQuery } from '@tanstack/react-query';
 import type { Site } from '../../api/documents.js';
-import { ask } from '../../api/http.js';
 import { aboutTexts } from '../../texts/about.js';
 import { Page } from '../frame.js';
 import { Failed, Loading } from '../status.js';
+import { useSite } from '../use-site.js';
 
 export function AboutPage() {
-  const site = useQuery({
-    queryKey: ['site'],
-    queryFn: async () => (await ask<Site>('/v1/site')).body,
-    staleTime: Infinity,
-  });
+  const site = useSite();
   const name = site.data?.name ?? 'Emostream';
   return (
     <Page title={aboutTexts.title(name)} narrow>

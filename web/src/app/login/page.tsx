@@ -1,13 +1,16 @@
 // The login form. It says what was wrong at its place, and where one came from is where one goes.
 
 import { useSearch } from '@tanstack/react-router';
-import { useRef, useState, type FormEvent, type InputHTMLAttributes, type ReactNode } from 'react';
-import type { LoginAnswer } from '../../api/documents.js';
-import { ask, Problem } from '../../api/http.js';
+import { useRef, useState, type FormEvent } from 'react';
+import { logIn, registrationOf } from '../../api/accounts.js';
+import { Problem } from '../../api/http.js';
 import { currentSession, startSession, type Session } from '../../api/session.js';
+import { registerAddress } from '../../navigation.js';
 import { loginTexts } from '../../texts/login.js';
+import { Field } from '../field.js';
 import { Page } from '../frame.js';
 import { goWith, ownPath } from '../go.js';
+import { useSite } from '../use-site.js';
 
 interface Wrong {
   username?: string;
@@ -48,6 +51,7 @@ function LoginForm({ back }: { back: string | undefined }) {
   const [busy, setBusy] = useState(false);
   const [shown, setShown] = useState(false);
   const form = useRef<HTMLFormElement>(null);
+  const mayRegister = registrationOf(useSite().data).open;
 
   const refuse = (found: Wrong) => {
     setWrong(found);
@@ -105,43 +109,13 @@ function LoginForm({ back }: { back: string | undefined }) {
       <button className="button button-main" type="submit" aria-disabled={busy}>
         {busy ? loginTexts.submitting : loginTexts.submit}
       </button>
+      {mayRegister && (
+        <p className="hint">
+          {loginTexts.noAccount} <a href={registerAddress(back)}>{loginTexts.register}</a>
+        </p>
+      )}
     </form>
   );
-}
-
-interface FieldProps extends InputHTMLAttributes<HTMLInputElement> {
-  name: string;
-  label: string;
-  wrong: string | undefined;
-  children?: ReactNode;
-}
-
-function Field({ name, label, wrong, children, ...input }: FieldProps) {
-  return (
-    <div className="field">
-      <label htmlFor={name}>{label}</label>
-      <input
-        id={name}
-        name={name}
-        aria-invalid={Boolean(wrong)}
-        aria-describedby={`${name}-wrong`}
-        {...input}
-      />
-      <p className="wrong" id={`${name}-wrong`}>
-        {wrong}
-      </p>
-      {children}
-    </div>
-  );
-}
-
-async function logIn(username: string, password: string): Promise<Session> {
-  const { body } = await ask<LoginAnswer>('/v1/login', {
-    method: 'POST',
-    json: { username, password },
-  });
-  const { token, expires_at: expiresAt, user } = body;
-  return { token, expiresAt, username: user.username, role: user.role };
 }
 
 function refusalOf(error: unknown): string {

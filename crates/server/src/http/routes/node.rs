@@ -51,6 +51,7 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || get(site::site),
     },
     app_page("/login"),
+    app_page("/register"),
     app_page("/settings"),
     app_page("/moments"),
     app_page("/about"),

@@ -1,0 +1,175 @@
+// Where a viewer is sent: asks the server for an edge that has room, waits in line for one, and says which devices stand in the way.
+
+/** How the server is asked for an edge. */
+export interface PlacementOptions {
+  /** The account's login token, asked for at each attempt; none: a guest. */
+  token?: () => string | undefined;
+  /** Tells this device, such as a tab of a browser, from the account's others. The same id takes over its own place. */
+  deviceId?: string;
+  /** What its owner knows it by, such as a browser and a system. */
+  deviceName?: string;
+  /** Asks the server; `fetch` by default. */
+  fetch?: typeof globalThis.fetch;
+}
+
+/** A device of the account that is connected. */
+export interface Device {
+  device_id: string;
+  name: string;
+  /** RFC 3339. */
+  since: string;
+  cluster: string;
+  edge: string;
+  connected: boolean;
+}
+
+/** The edge that a viewer was sent to. */
+export interface Place {
+  cluster: string;
+  edge: string;
+  /** Where it is, such as `http://127.0.0.1:3005`. */
+  url: string;
+}
+
+/** What came of asking. */
+export type Placed =
+  | { outcome: 'placed'; place: Place; ticket: string }
+  | { outcome: 'in-line'; place: number; waiting: number; retryInMs: number }
+  | { outcome: 'device-limit'; devices: Device[] }
+  | { outcome: 'refused'; status: number; reason: string; detail: string }
+  | { outcome: 'failed'; reason: string; retryInMs: number | undefined };
+
+type Fields = Record<string, unknown>;
+
+/** An answer that takes longer is given up. */
+const ANSWER_MS_MAX = 10_000;
+/** Whoever does not ask again within 15 s loses the place in line. */
+const LINE_MS_MAX = 10_000;
+const LINE_MS_MIN = 500;
+
+export class Placement {
+  readonly #options: PlacementOptions;
+  readonly #url: string;
+  readonly #channel: string;
+  readonly #now: () => number;
+  /** The place in line; signed, so that it outlives the server's memory. */
+  #line: string | undefined;
+  #endDevice: string | undefined;
+
+  constructor(options: PlacementOptions, url: string, channel: string, now: () => number) {
+    this.#options = options;
+    this.#url = url;
+    this.#channel = channel;
+    this.#now = now;
+  }
+
+  /** Whether nobody is logged in. */
+  get isGuest(): boolean {
+    return this.#options.token?.() === undefined;
+  }
+
+  /** The next attempt ends this device of the account and takes its place. */
+  endNext(deviceId: string): void {
+    this.#endDevice = deviceId;
+  }
+
+  async ask(): Promise<Placed> {
+    let response: Response;
+    let fields: Fields;
+    try {
+      response = await this.#send();
+      fields = await read(response);
+    } catch {
+      return { outcome: 'failed', reason: 'no answer', retryInMs: undefined };
+    }
+    // It was ended, or is not there any more: once is enough.
+    if (response.ok || response.status === 409) this.#endDevice = undefined;
+    return this.#understand(response, fields);
+  }
+
+  #send(): Promise<Response> {
+    const { token, deviceId, deviceName } = this.#options;
+    const headers: Record<string, string> = {
+      accept: 'application/json',
+      'content-type': 'application/json',
+    };
+    const own = token?.();
+    if (own !== undefined) headers['authorization'] = `Bearer ${own}`;
+    const body = {
+      channel: this.#channel,
+      ...(deviceId === undefined ? {} : { device_id: deviceId }),
+      ...(deviceName === undefined ? {} : { device_name: deviceName }),
+      ...(this.#line === undefined ? {} : { line: this.#line }),
+      ...(this.#endDevice === undefined ? {} : { end_device_id: this.#endDevice }),
+    };
+    const ask = this.#options.fetch ?? globalThis.fetch;
+    return ask(new URL('/v1/placements', this.#url).href, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      cache: 'no-store',
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    });
+  }
+
+  #understand(response: Response, fields: Fields): Placed {
+    const name = nameOf(fields);
+    const retryInMs = this.#retryInMs(response);
+    if (response.ok) {
+      this.#line = undefined;
+      const { ticket, url } = fields;
+      if (typeof ticket !== 'string' || typeof url !== 'string') {
+        return { outcome: 'failed', reason: 'an answer without ticket', retryInMs };
+      }
+      return { outcome: 'placed', place: placeOf(fields, url || this.#url), ticket };
+    }
+    if (name === 'device-limit' && Array.isArray(fields['devices'])) {
+      return { outcome: 'device-limit', devices: fields['devices'] as Device[] };
+    }
+    const line = fields['line'] as Fields | undefined;
+    if (name === 'no-room' && typeof line?.['token'] === 'string') {
+      this.#line = line['token'];
+      const [place, waiting] = [Number(line['place']), Number(line['waiting'])];
+      const waitMs = Math.min(Math.max(retryInMs ?? 2_000, LINE_MS_MIN), LINE_MS_MAX);
+      return { outcome: 'in-line', place, waiting, retryInMs: waitMs };
+    }
+    const { status } = response;
+    // Neither asking too often nor a server in trouble is a reason to stay away.
+    // An older server knows nothing of edges.
+    const noSuchCall = name === 'not-found' || name === 'method-not-allowed';
+    if (status >= 500 || status === 429 || status === 408 || noSuchCall) {
+      return { outcome: 'failed', reason: name, retryInMs };
+    }
+    return { outcome: 'refused', status, reason: name, detail: String(fields['detail'] ?? name) };
+  }
+
+  /** `Retry-After`, in seconds or as a date. */
+  #retryInMs({ headers }: Response): number | undefined {
+    const after = headers.get('retry-after');
+    if (after === null) return undefined;
+    const seconds = Number(after);
+    const waitMs = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(after) - this.#now();
+    return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+  }
+}
+
+function placeOf(fields: Fields, url: string): Place {
+  const text = (name: string) => (typeof fields[name] === 'string' ? fields[name] : '');
+  return { cluster: text('cluster'), edge: text('edge'), url };
+}
+
+/** The last part of a problem's type, such as `no-room`. */
+function nameOf(fields: Fields): string {
+  const type = fields['type'];
+  return typeof type === 'string' ? (type.split('/').at(-1) ?? type) : 'refused';
+}
+
+async function read(response: Response): Promise<Fields> {
+  try {
+    const value: unknown = await response.json();
+    return typeof value === 'object' && value !== null ? (value as Fields) : {};
+  } catch {
+    // A proxy in between answers in words of its own.
+    return {};
+  }
+}

@@ -1,0 +1,202 @@
+// How a viewer is sent to an edge, waits for one, and comes back through another.
+
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { Device, PlacementOptions } from '../src/index.js';
+import { EPOCH, openViewer, useFakeTime } from './fake-server.js';
+
+beforeEach(useFakeTime);
+afterEach(() => vi.useRealTimers());
+
+interface Asked {
+  url: string;
+  authorization: string | null;
+  body: Record<string, unknown>;
+}
+
+type Answer = { status: number; body?: object; retryAfter?: string } | 'nothing';
+
+const PLACED: Answer = {
+  status: 200,
+  body: { cluster: 'north', edge: 'north-1', url: 'http://north.example:3005', ticket: 'T1' },
+};
+
+function problem(status: number, name: string, more: object = {}, retryAfter?: string): Answer {
+  const body = { type: `/errors/${name}`, status, detail: 'why', ...more };
+  return { status, body, ...(retryAfter === undefined ? {} : { retryAfter }) };
+}
+
+/** A server that answers in this order; the last answer stays. */
+function placing(answers: Answer[], options: PlacementOptions = {}) {
+  const asked: Asked[] = [];
+  const fetch = async (url: unknown, init?: RequestInit): Promise<Response> => {
+    const headers = new Headers(init?.headers);
+    const body = JSON.parse(String(init?.body)) as Record<string, unknown>;
+    asked.push({ url: String(url), authorization: headers.get('authorization'), body });
+    const answer = answers.length > 1 ? answers.shift()! : answers[0]!;
+    if (answer === 'nothing') throw new TypeError('no answer');
+    const { status, retryAfter } = answer;
+    return new Response(JSON.stringify(answer.body ?? {}), {
+      status,
+      headers: retryAfter === undefined ? {} : { 'retry-after': retryAfter },
+    });
+  };
+  return { asked, placement: { ...options, fetch: fetch as typeof globalThis.fetch } };
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+const DEVICE: Device = {
+  device_id: 'tab-1',
+  name: 'Firefox on Linux',
+  since: '2026-11-20T19:00:00.000Z',
+  cluster: 'north',
+  edge: 'north-1',
+  connected: true,
+};
+
+it('connects to the edge that it was sent to, with the ticket', async () => {
+  const { asked, placement } = placing([PLACED], {
+    token: () => 'secret',
+    deviceId: 'tab-2',
+    deviceName: 'Chromium on Linux',
+  });
+  const { sockets, newest, viewer, seen } = openViewer({ placement });
+  const placed = seen('placed');
+  expect(viewer.state.phase).toBe('connecting');
+  expect(sockets).toHaveLength(0);
+  await settle();
+  const url = 'ws://north.example:3005/v1/channels/main/stream?ticket=T1';
+  expect(newest().url.href).toBe(url);
+  expect(placed).toEqual([{ cluster: 'north', edge: 'north-1', url: 'http://north.example:3005' }]);
+  expect(asked).toEqual([
+    {
+      url: 'https://example.org/v1/placements',
+      authorization: 'Bearer secret',
+      body: { channel: 'main', device_id: 'tab-2', device_name: 'Chromium on Linux' },
+    },
+  ]);
+  newest().hello();
+  expect(viewer.state.phase).toBe('live');
+});
+
+it('comes back through placement, with a new ticket, and resumes where it was', async () => {
+  const second = { cluster: 'south', edge: 'south-1', url: '', ticket: 'T2' };
+  const { asked, placement } = placing([PLACED, { status: 200, body: second }]);
+  const { newest, sockets, seen } = openViewer({ placement });
+  const hellos = seen('hello');
+  await settle();
+  newest().hello({ seq: 1000 });
+  newest().receive({ type: 'bye', reason: 'draining', reconnect_in_ms: 3_000 });
+  newest().lose(4005, 'draining');
+  await vi.advanceTimersByTimeAsync(2_999);
+  expect(asked).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(sockets).toHaveLength(2);
+  // Without an address it is the server that was asked.
+  const url = `wss://example.org/v1/channels/main/stream?epoch=${EPOCH}&since=1000&ticket=T2`;
+  expect(newest().url.href).toBe(url);
+  newest().hello({ seq: 1000 });
+  expect(hellos.at(-1)?.resumed).toBe(true);
+});
+
+it('waits in line, keeps its place, and is let in without a word', async () => {
+  const inLine = (place: number) =>
+    problem(503, 'no-room', { line: { token: `L${place}`, place, waiting: 40 } }, '2');
+  const { asked, placement } = placing([inLine(12), inLine(3), PLACED]);
+  const { sockets, viewer, seen } = openViewer({ placement });
+  const states = seen('state');
+  await settle();
+  expect(viewer.state).toEqual({ phase: 'in-line', place: 12, waiting: 40, retryInMs: 2_000 });
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(viewer.state).toMatchObject({ phase: 'in-line', place: 3 });
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(asked.map(({ body }) => body['line'])).toEqual([undefined, 'L12', 'L3']);
+  expect(sockets).toHaveLength(1);
+  const phases = states.map(({ phase }) => phase);
+  expect(phases).toEqual(['in-line', 'in-line', 'connecting']);
+});
+
+it('asks often enough to keep its place in line, and not more', async () => {
+  const line = { token: 'L', place: 1, waiting: 1 };
+  const { asked, placement } = placing([
+    problem(503, 'no-room', { line }, '3600'),
+    problem(503, 'no-room', { line }, '0'),
+  ]);
+  openViewer({ placement });
+  await settle();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(asked).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(499);
+  expect(asked).toHaveLength(2);
+});
+
+it('names the devices in the way, and takes the place of the one that is ended', async () => {
+  const limit = problem(409, 'device-limit', { devices: [DEVICE] });
+  const { asked, placement } = placing([limit, PLACED], { token: () => 't', deviceId: 'tab-2' });
+  const { sockets, viewer, newest } = openViewer({ placement });
+  await settle();
+  expect(viewer.state).toEqual({ phase: 'device-limit', devices: [DEVICE] });
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(asked).toHaveLength(1);
+  viewer.endDevice('tab-1');
+  await settle();
+  expect(asked[1]!.body['end_device_id']).toBe('tab-1');
+  expect(sockets).toHaveLength(1);
+  newest().hello();
+  newest().lose(1006);
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(asked[2]!.body['end_device_id']).toBeUndefined();
+});
+
+it.each([4504, 4505])('stays away when its place was taken: %i', async (code) => {
+  const { asked, placement } = placing([PLACED]);
+  const { newest, viewer } = openViewer({ placement });
+  await settle();
+  newest().hello();
+  newest().lose(code, 'taken-over');
+  expect(viewer.state).toEqual({ phase: 'ended', code, reason: 'taken-over' });
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(asked).toHaveLength(1);
+});
+
+it('ends when the login or the channel is refused', async () => {
+  const { placement } = placing([problem(401, 'token-expired')], { token: () => 'old' });
+  const { viewer, sockets } = openViewer({ placement });
+  await settle();
+  expect(viewer.state).toEqual({ phase: 'ended', code: 401, reason: 'token-expired' });
+  expect(sockets).toHaveLength(0);
+});
+
+it('an account comes back with jitter when nobody answers, not before it was told', async () => {
+  const unavailable = problem(503, 'store-unavailable', {}, '2');
+  const { asked, placement } = placing([unavailable, 'nothing', PLACED], { token: () => 't' });
+  const { sockets, viewer } = openViewer({ placement });
+  await settle();
+  const told = { phase: 'reconnecting', retryInMs: 2_250, reason: 'store-unavailable' };
+  expect(viewer.state).toMatchObject(told);
+  await vi.advanceTimersByTimeAsync(2_250);
+  expect(viewer.state).toMatchObject({
+    phase: 'reconnecting',
+    retryInMs: 500,
+    reason: 'no answer',
+  });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(asked).toHaveLength(3);
+  expect(sockets).toHaveLength(1);
+});
+
+it('a guest goes to the server itself when nobody says where to', async () => {
+  const { placement } = placing(['nothing']);
+  const { newest } = openViewer({ placement });
+  await settle();
+  expect(newest().url.href).toBe('wss://example.org/v1/channels/main/stream');
+});
+
+it('an answer that comes after the end opens nothing', async () => {
+  const { placement } = placing([PLACED]);
+  const { sockets, viewer } = openViewer({ placement });
+  viewer.close();
+  await settle();
+  expect(sockets).toHaveLength(0);
+  expect(viewer.state.phase).toBe('ended');
+});
