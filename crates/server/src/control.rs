@@ -19,6 +19,7 @@ pub mod channels;
 pub mod emotes;
 pub mod exports;
 pub mod images;
+mod members;
 mod outbox;
 pub mod settings;
 pub mod tickets;

@@ -21,4 +21,4 @@ pub mod seams;
 pub mod tasks;
 pub mod telemetry;
 
-pub use seams::{channels, directory, intake, output, placement_link, pressure, pulse_path, rate};
+pub use seams::{channels, directory, intake, members, output, placement_link, pressure, pulse_path, rate};

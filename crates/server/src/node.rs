@@ -150,7 +150,7 @@ impl Node {
         let foreign = shared.start_foreign(&roles)?;
 
         let intake = ingest.clone().map(|ingest| ingest as Arc<dyn Intake>);
-        let endpoint = intake.clone().map(|intake| shared.endpoint(intake));
+        let endpoint = intake.clone().map(|intake| shared.endpoint(intake, control.as_ref()));
         let parts = shared.parts(intake, edge.clone(), bridge, subscribers, control.clone());
         let app = App::new(parts);
         let surface = if internal.is_some() { Surface::Public } else { Surface::Whole };

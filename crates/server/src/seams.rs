@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod directory;
 pub mod intake;
+pub mod members;
 pub mod output;
 pub mod placement_link;
 pub mod pressure;

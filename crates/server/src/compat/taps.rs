@@ -19,7 +19,10 @@ use super::{
     documents::TapAnswer,
 };
 use crate::{
-    http::{app::App, problem::Problem},
+    http::{
+        app::App,
+        problem::{ErrorType, Problem},
+    },
     ingest::endpoint::{guest_cookie, guest_set_cookie},
     intake::{GUEST_PREFIX, Receipt},
     telemetry::Labelled,
@@ -110,6 +113,11 @@ async fn take(
 /// Checks a tap as any other reaction, and queues it for the log.
 fn submit(app: &App, peer: SocketAddr, headers: &HeaderMap, tap: &Tap<'_>) -> Result<Submitted, Problem> {
     let channel = app.channel(&app.config.compat.channel)?;
+    if !channel.published().settings.guests.are_allowed() {
+        let detail =
+            "the channel is for members: expected a reaction over the live connection, or of a login token";
+        return Err(Problem::new(ErrorType::GuestsRefused, detail));
+    }
     let intake = app.intake()?;
     let now_ms = intake.now_ms();
     intake.admit(peer.ip(), 1).map_err(|refusal| Problem::refusal(&refusal))?;

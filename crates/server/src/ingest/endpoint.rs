@@ -8,6 +8,7 @@ use emostream_protocol::{
     input::{Body, ReactionInput, Rejection, RejectionKind, parse_body},
     limits::REQUEST_BODY_BYTES_MAX,
     record::NewReaction,
+    settings::Guests,
 };
 use futures_util::{FutureExt, poll};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -21,6 +22,7 @@ use crate::{
     channels::{Channel, Channels},
     http::problem::{ErrorType, Problem, type_uri},
     intake::{Accepted, GUEST_PREFIX, Intake, Receipt},
+    members::{KnownMembers, NotMember},
     telemetry::{Labelled, Metrics},
 };
 
@@ -40,6 +42,8 @@ pub struct Endpoint {
     pub emotes: Arc<Emotes>,
     /// The node's metrics.
     pub metrics: Arc<Metrics>,
+    /// Who tells members; none where control is nowhere.
+    pub members: Option<KnownMembers>,
     /// How long a body may take.
     pub body_timeout: Duration,
 }
@@ -56,10 +60,14 @@ struct Head {
     ndjson: bool,
     cookie: Option<Box<str>>,
     peer: IpAddr,
+    /// In a channel for members, the login token of whoever sends.
+    token: Option<Box<str>>,
 }
 
 /// Who sends: a guest known by a cookie, or one signed in now.
 struct Sender {
+    /// Whose login token it is, in a channel for members: reactions name nobody else.
+    member: Option<String>,
     guest: Option<String>,
     new_token: Option<String>,
 }
@@ -99,7 +107,14 @@ impl Endpoint {
     fn head<B>(&self, request: &Request<B>, peer: IpAddr) -> Option<Head> {
         let channel = self.channels.get(channel_of_path(request.uri().path())?)?;
         let headers = request.headers();
-        Some(Head { channel, ndjson: is_ndjson(headers), cookie: guest_cookie(headers).map(Box::from), peer })
+        let token = if channel.published().settings.guests.are_allowed() { None } else { bearer(headers) };
+        Some(Head {
+            token: token.map(Box::from),
+            channel,
+            ndjson: is_ndjson(headers),
+            cookie: guest_cookie(headers).map(Box::from),
+            peer,
+        })
     }
 
     async fn answer<B>(self: Arc<Self>, head: Option<Head>, body: B) -> Result<Response<Full<Bytes>>, Problem>
@@ -108,7 +123,12 @@ impl Endpoint {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let head = head.ok_or_else(Problem::no_channel)?;
-        let submitted = self.submit(&head, &self.read(body).await?)?;
+        let body = self.read(body).await?;
+        let member = match head.channel.published().settings.guests {
+            Guests::Allowed => None,
+            Guests::Refused => Some(Box::pin(self.member(head.token.as_deref())).await?),
+        };
+        let submitted = self.submit(&head, &body, member)?;
         let accepted = submitted.receipt.await.map_err(|refusal| Problem::refusal(&refusal))?;
         self.metrics.reactions_duplicate.inc_by(accepted.duplicates.into());
         Ok(answer(accepted, &submitted.rejected, submitted.new_token.as_deref(), submitted.now_ms))
@@ -123,7 +143,7 @@ impl Endpoint {
     }
 
     /// Reads, checks and queues the reactions of a body.
-    fn submit(&self, head: &Head, body: &[u8]) -> Result<Submitted, Problem> {
+    fn submit(&self, head: &Head, body: &[u8], member: Option<String>) -> Result<Submitted, Problem> {
         let now_ms = self.intake.now_ms();
         let published =
             head.channel.accepting().map_err(|rejection| Problem::rejection(&rejection, now_ms))?;
@@ -135,7 +155,7 @@ impl Endpoint {
             Body::Many(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
         };
         self.intake.admit(head.peer, number).map_err(|refusal| Problem::refusal(&refusal))?;
-        let sender = self.sender(&body, head.cookie.as_deref());
+        let sender = self.sender(&body, head.cookie.as_deref(), member);
         let mut rejected = Vec::new();
         let receipt = match &body {
             Body::One(input) => {
@@ -181,20 +201,40 @@ impl Endpoint {
         read.map_err(|_| Problem::new(ErrorType::BodyTimeout, "expected the whole body sooner"))?
     }
 
+    /// The member whose login token it is.
+    async fn member(&self, token: Option<&str>) -> Result<String, Problem> {
+        let members = self.members.as_ref().ok_or(NotMember::Unavailable("it is not known here".to_owned()));
+        let asked = match (token, members) {
+            (None, _) => {
+                let detail = "expected the header `Authorization: Bearer` with a token of POST /v1/login";
+                return Err(Problem::new(ErrorType::GuestsRefused, detail));
+            }
+            (Some(_), Err(error)) => Err(error),
+            (Some(token), Ok(members)) => members.member(token).await,
+        };
+        asked.map_err(|error| match error {
+            NotMember::Invalid => Problem::new(ErrorType::TokenInvalid, "expected a token that is valid"),
+            NotMember::Unavailable(_) => Problem {
+                retry_after: Some(Duration::from_secs(2)),
+                ..Problem::new(ErrorType::ControlUnavailable, "who is a member cannot be asked now")
+            },
+        })
+    }
+
     /// A guest is looked for, or signed in, only when a reaction names no user.
-    fn sender(&self, body: &Body<'_>, cookie: Option<&str>) -> Sender {
+    fn sender(&self, body: &Body<'_>, cookie: Option<&str>, member: Option<String>) -> Sender {
         let anonymous = match body {
             Body::One(input) => input.user_id.is_none(),
             Body::Many(items) => items.iter().flatten().any(|input| input.user_id.is_none()),
         };
-        if !anonymous {
-            return Sender { guest: None, new_token: None };
+        if !anonymous || member.is_some() {
+            return Sender { member, guest: None, new_token: None };
         }
         if let Some(guest) = cookie.and_then(|token| self.intake.guest(token)) {
-            return Sender { guest: Some(guest), new_token: None };
+            return Sender { member: None, guest: Some(guest), new_token: None };
         }
         let (guest, token) = self.intake.new_guest();
-        Sender { guest: Some(guest), new_token: Some(token) }
+        Sender { member: None, guest: Some(guest), new_token: Some(token) }
     }
 
     fn validate<'a>(
@@ -205,7 +245,9 @@ impl Endpoint {
         now_ms: i64,
     ) -> Result<NewReaction<'a>, Rejection> {
         let mut reaction = input.validate(palette, &self.emotes, now_ms, rand::random)?;
-        if reaction.user.is_empty() {
+        if let Some(member) = &sender.member {
+            reaction.user = member;
+        } else if reaction.user.is_empty() {
             reaction.user = sender.guest.as_deref().unwrap_or("");
         } else if reaction.user.starts_with(GUEST_PREFIX) {
             return Err(Rejection {
@@ -275,6 +317,12 @@ fn is_ndjson(headers: &HeaderMap) -> bool {
     ["application/x-ndjson", "application/ndjson", "application/jsonl"]
         .iter()
         .any(|name| essence.eq_ignore_ascii_case(name))
+}
+
+/// The login token of a request.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The guest's token in a request's cookies.

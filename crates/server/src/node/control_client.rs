@@ -15,11 +15,13 @@ use hyper::{
     body::Bytes,
     header::{self, HeaderMap, HeaderName},
 };
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
     config::{Config, Secret},
     ingest::identity::GuestKeys,
+    members::{Members, NotMember},
     placement_link::{ControlLink, LinkError, TicketKeys},
     tasks::Tasks,
 };
@@ -163,6 +165,31 @@ impl ControlClient {
             Asked::Refused(status, said) => Err(LinkError::Unavailable(format!("{status}: {said}"))),
         }
     }
+}
+
+impl Members for ControlClient {
+    fn member(&self, token: String) -> BoxFuture<'_, Result<String, NotMember>> {
+        Box::pin(async move {
+            let unavailable = |error: String| NotMember::Unavailable(error);
+            let request =
+                Request::post("/internal/v1/members").header(header::CONTENT_TYPE, "application/json");
+            let body = serde_json::json!({ "token": token }).to_string();
+            match self.ask(request, body.into()).await.map_err(|error| unavailable(format!("{error:#}")))? {
+                Asked::Answered(answer) => {
+                    let member: Member =
+                        serde_json::from_slice(&answer).map_err(|error| unavailable(error.to_string()))?;
+                    Ok(member.username)
+                }
+                Asked::Refused(StatusCode::UNAUTHORIZED, _) => Err(NotMember::Invalid),
+                Asked::Refused(status, said) => Err(unavailable(format!("{status}: {said}"))),
+            }
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Member {
+    username: String,
 }
 
 /// Stands in an answer of the internal API to a node that is none of the fleet's.

@@ -34,6 +34,7 @@ use crate::{
         spool::{self, Spool},
     },
     intake::Intake,
+    members::{KnownMembers, Members},
     output::Output,
     placement_link::ControlLink,
     pressure::Pressure,
@@ -316,9 +317,13 @@ impl Shared {
     }
 
     /// What answers the hot route.
-    pub(super) fn endpoint(&self, intake: Arc<dyn Intake>) -> Arc<Endpoint> {
+    pub(super) fn endpoint(&self, intake: Arc<dyn Intake>, control: Option<&Arc<Control>>) -> Arc<Endpoint> {
+        let here = control.map(|control| control.clone() as Arc<dyn Members>);
+        let elsewhere = || self.control_client.clone().map(|client| Arc::new(client) as Arc<dyn Members>);
+        let members = here.or_else(elsewhere).map(|members| KnownMembers::new(members, self.clock.clone()));
         Arc::new(Endpoint {
             intake,
+            members,
             channels: self.channels.clone(),
             emotes: self.emotes.clone(),
             metrics: self.metrics.clone(),

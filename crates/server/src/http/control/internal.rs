@@ -8,10 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use emostream_protocol::settings::PublishedChannel;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::{app::App, problem::Problem};
+use crate::http::{app::App, body::JsonBody, problem::Problem};
 
 /// Answer of `/internal/v1/keys`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +26,32 @@ pub async fn keys(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     app.control()?;
     let guest = app.guest_keys.load().to_json();
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(SharedKeys { guest })).into_response())
+}
+
+/// A login token that was shown to another node.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShownToken {
+    token: String,
+}
+
+/// Whose token it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Member {
+    /// Name of the account.
+    username: String,
+}
+
+/// Bytes of a body with a token.
+const TOKEN_BODY_BYTES_MAX: usize = 8 * 1024;
+
+/// `POST /internal/v1/members`.
+pub async fn member(
+    State(app): State<Arc<App>>,
+    JsonBody(shown): JsonBody<ShownToken, TOKEN_BODY_BYTES_MAX>,
+) -> Result<axum::Json<Member>, Problem> {
+    let caller = app.control()?.accounts.caller(&shown.token).await?;
+    Ok(axum::Json(Member { username: caller.username }))
 }
 
 /// `GET /internal/v1/channels`: a JSON array of what the topic `settings` has of each channel.

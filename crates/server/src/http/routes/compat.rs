@@ -27,6 +27,7 @@ const TAP_ERRORS: &[ErrorType] = &[
     ErrorType::EmoteNotAllowed,
     ErrorType::ChannelNotFound,
     ErrorType::ChannelClosed,
+    ErrorType::GuestsRefused,
     ErrorType::RateLimited,
     ErrorType::Overloaded,
     ErrorType::LogFull,

@@ -36,6 +36,31 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Post,
+        path: "/internal/v1/members",
+        access: Access::Node,
+        errors: &[
+            ErrorType::BodyInvalid,
+            ErrorType::BodyTooLarge,
+            ErrorType::BodyTimeout,
+            ErrorType::FieldMissing,
+            ErrorType::FieldInvalid,
+            ErrorType::TokenInvalid,
+            ErrorType::TokenExpired,
+            ErrorType::StoreUnavailable,
+            ErrorType::RoleNotHere,
+        ],
+        document: Document {
+            request: Some(("application/json", internal::ShownToken::schema)),
+            ..plain_document(
+                "Whose login token it is; for nodes of the fleet only",
+                "application/json",
+                Some(internal::Member::schema),
+            )
+        },
+        handler: || post(internal::member),
+    },
+    Route {
+        method: Method::Post,
         path: "/internal/v1/forward/{*path}",
         access: Access::Node,
         errors: &[ErrorType::ParameterInvalid, ErrorType::NotFound, ErrorType::RoleNotHere],

@@ -36,6 +36,9 @@ const SUBMIT_ERRORS: &[ErrorType] = &[
     ErrorType::IdOutOfRange,
     ErrorType::ChannelNotFound,
     ErrorType::ChannelClosed,
+    ErrorType::GuestsRefused,
+    ErrorType::TokenInvalid,
+    ErrorType::ControlUnavailable,
     ErrorType::RateLimited,
     ErrorType::Overloaded,
     ErrorType::LogFull,
@@ -76,7 +79,8 @@ pub(super) const ROUTES: &[Route] = &[
             summary: "Send reactions",
             description: "One object, an array, or one object a line (application/x-ndjson), up to 1000 reactions and \
                 256 KiB. The answer comes when the log has them durably. A repeat of an id is counted once; `duplicates` \
-                is what this node knew of. A single object that is wrong answers 400, in an array each is judged by itself.",
+                is what this node knew of. A single object that is wrong answers 400, in an array each is judged by itself. In a channel for members \
+                (`guests` is `refused`) it needs `Authorization: Bearer` with a login token, whose account reacts.",
             parameters: &[],
             request: Some(("application/json", ReactionDocument::schema)),
             status: 200,

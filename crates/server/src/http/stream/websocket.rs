@@ -177,6 +177,9 @@ impl Connection {
     }
 
     async fn take(&mut self, session: &mut Session, text: &Utf8Bytes) -> Result<(), End> {
+        if !self.entry.may_stay_in(&self.channel) {
+            return Err(End::Close(CloseCode::GuestsRefused, None));
+        }
         let now_ms = self.app.clock.now_ms();
         let (reaction, id) = match session.message(text, now_ms) {
             Reply::Submit(reaction, id) => (reaction, id),

@@ -13,6 +13,7 @@ use crate::harness::{
 };
 
 mod images;
+mod members;
 mod stored;
 
 const SETTINGS: &str = "/v1/channels/main/settings";
