@@ -52,8 +52,8 @@ pub struct EdgeRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KnownEdge {
     pub(crate) record: EdgeRecord,
-    /// The start before this one, if it is known: what it still says comes too late.
-    pub(crate) previous: Option<Uuid>,
+    /// The starts before this one that are remembered, the last one first: what they still say comes too late.
+    pub(crate) previous: Vec<Uuid>,
     /// Whether it still has to name everything that it holds.
     pub(crate) owes_all: bool,
 }
@@ -140,9 +140,18 @@ impl KnownEdge {
             is_leaving: report.is_leaving,
             heard_us: now_us,
         };
-        Self { record, previous: None, owes_all: report.held.is_none() }
+        Self { record, previous: Vec::new(), owes_all: report.held.is_none() }
+    }
+
+    /// The same where another start was known before.
+    pub(crate) fn instead_of(self, other: &Self) -> Self {
+        let previous = [other.record.generation].into_iter().chain(other.previous.iter().copied());
+        Self { previous: previous.take(PREVIOUS_MAX).collect(), ..self }
     }
 }
+
+/// Starts of an edge that are remembered behind the one that holds.
+const PREVIOUS_MAX: usize = 8;
 
 /// Whether a report's names can be stored.
 pub(crate) fn check_edge(report: &EdgeReport) -> Result<(), StoreError> {
@@ -180,7 +189,7 @@ const EDGE_COLUMNS: many::Target = many::Target {
         "capacity",
         "viewers",
         "generation",
-        "previous_generation",
+        "previous_generations",
         "number",
         "is_draining",
         "is_leaving",
@@ -189,13 +198,13 @@ const EDGE_COLUMNS: many::Target = many::Target {
     ],
     on_conflict: "(name) DO UPDATE SET cluster = excluded.cluster, url = excluded.url, port = excluded.port,
         capacity = excluded.capacity, viewers = excluded.viewers, generation = excluded.generation,
-        previous_generation = excluded.previous_generation, number = excluded.number,
+        previous_generations = excluded.previous_generations, number = excluded.number,
         is_draining = excluded.is_draining, is_leaving = excluded.is_leaving, owes_all = excluded.owes_all,
         heard_us = excluded.heard_us",
 };
 
 const EDGES: &str =
-    "SELECT name, cluster, url, port, capacity, viewers, generation, previous_generation, number,
+    "SELECT name, cluster, url, port, capacity, viewers, generation, previous_generations, number,
     is_draining, is_leaving, owes_all, heard_us FROM edges";
 
 fn edge_values(edge: &KnownEdge) -> Result<Vec<Value>, StoreError> {
@@ -208,7 +217,7 @@ fn edge_values(edge: &KnownEdge) -> Result<Vec<Value>, StoreError> {
         i64::from(record.capacity).into(),
         i64::from(record.viewers).into(),
         record.generation.into(),
-        edge.previous.unwrap_or_default().into(),
+        edge.previous.iter().flat_map(|start| *start.as_bytes()).collect::<Vec<u8>>().as_slice().into(),
         wide("number", record.number)?.into(),
         record.is_draining.into(),
         record.is_leaving.into(),
@@ -231,7 +240,9 @@ fn read_edge(row: &Row) -> Result<KnownEdge, StoreError> {
         is_leaving: row.flag("is_leaving")?,
         heard_us: row.get("heard_us")?,
     };
-    let previous = Some(row.uuid("previous_generation")?).filter(|generation| !generation.is_nil());
+    let previous: Vec<u8> = row.get("previous_generations")?;
+    let (starts, _) = previous.as_chunks::<16>();
+    let previous = starts.iter().map(|start| Uuid::from_bytes(*start)).collect();
     Ok(KnownEdge { record, previous, owes_all: row.flag("owes_all")? })
 }
 

@@ -5,6 +5,8 @@ mod picture;
 mod reports;
 mod sweep;
 
+use std::collections::BTreeSet;
+
 use emostream_protocol::placement::{CloseReason, DEVICE_CHARS_MAX};
 use uuid::Uuid;
 
@@ -15,9 +17,10 @@ use self::{
 };
 use crate::{
     Store, StoreError, UserId,
+    clusters::known_edges,
     database::{Area, Change},
     limits::{DEVICES_PER_USER_MAX, LEASES_PER_GROUP_MAX, check_line, check_name},
-    sql::sql,
+    sql::{Value, sql},
 };
 
 /// How many devices each tier may connect.
@@ -149,6 +152,9 @@ impl Store {
         let mut change = self.database.change(Area::Leases).await?;
         let mut picture = Picture::default();
         picture.load_users(&mut change, wanted.iter().map(|lease| lease.user)).await?;
+        let edges: BTreeSet<_> = wanted.iter().map(|lease| lease.edge.as_str()).collect();
+        let edges: Vec<_> = edges.into_iter().map(Value::from).collect();
+        known_edges(&mut change, &edges).await?.iter().for_each(|edge| picture.see(&edge.record));
         let reserved = wanted.iter().map(|lease| reserve(&mut picture, lease, limits, times)).collect();
         picture.write(&mut change, times).await?;
         change.commit().await?;
@@ -178,8 +184,11 @@ impl Store {
         let mut picture = Picture::default();
         picture.take_rows(&rows)?;
         let had = picture.devices_of(user, times).iter().any(|lease| lease.device_id == device_id);
-        let end = sql("UPDATE leases SET ended = $1 WHERE user_id = $2 AND device_id = $3 AND ended IS NULL");
+        // One that was surplus would else come back with its edge where there is room.
+        let end = sql("UPDATE leases SET ended = $1
+             WHERE user_id = $2 AND device_id = $3 AND (ended IS NULL OR ended = $4)");
         let end = end.bind(picture::reason_text(CloseReason::Ended)).bind(*user.as_bytes()).bind(device_id);
+        let end = end.bind(picture::reason_text(CloseReason::Surplus));
         change.execute(end).await?;
         change.commit().await?;
         Ok(had)

@@ -39,7 +39,11 @@ pub(super) fn reserve(
         return Reserved::Full { devices: picture.devices_of(wanted.user, times) };
     }
     make_room(picture, &standing, limit);
-    for id in &standing.own {
+    let surplus = picture.of(wanted.user).into_iter();
+    let surplus = surplus.filter(|lease| lease.device_id == wanted.device_id && is_surplus(lease));
+    // One that was surplus may come back where there is room, but not behind its own device.
+    let surplus: Vec<_> = surplus.map(|lease| lease.id).collect();
+    for id in standing.own.iter().chain(&surplus) {
         picture.end(*id, CloseReason::TakenOver);
     }
     picture.put(LeaseRow { since_us: times.now_us, ..LeaseRow::from(wanted) });
@@ -107,6 +111,10 @@ fn standing(picture: &Picture, user: UserId, device_id: &str, times: &LeaseTimes
         }
     }
     standing
+}
+
+fn is_surplus(lease: &LeaseRow) -> bool {
+    lease.ended == Some(CloseReason::Surplus)
 }
 
 fn counts(picture: &Picture, id: Uuid, times: &LeaseTimes) -> bool {

@@ -159,18 +159,18 @@ impl Edges {
         match self.known.get(&report.edge) {
             None if self.room == 0 => return Standing::Refused,
             None => self.room -= 1,
-            Some(edge) if edge.previous == Some(report.generation) => return Standing::Replaced,
+            Some(edge) if edge.previous.contains(&report.generation) => return Standing::Replaced,
             Some(edge) if edge.record.generation == report.generation => {
                 if report.number <= edge.record.number {
                     return Standing::Repeated;
                 }
                 let was_away = !times.is_in_contact(edge.record.heard_us);
                 now.owes_all = report.held.is_none() && (edge.owes_all || was_away);
-                now.previous = edge.previous;
+                now.previous.clone_from(&edge.previous);
                 now.record.is_draining = edge.record.is_draining;
             }
             Some(edge) => {
-                now.previous = Some(edge.record.generation);
+                now = now.instead_of(edge);
                 now.record.is_draining = edge.record.is_draining;
             }
         }

@@ -9,17 +9,14 @@ use crate::{
 };
 
 impl Store {
-    /// Drops leases of earlier starts of their edges, those whose edges have been silent for long, and those that were
-    /// never opened; forgets edges that have been silent for a day. Only keeps tables small: none of them counts. How many leases
-    /// were dropped.
+    /// Drops leases of earlier starts of their edges, those that were never opened, and those whose edges have been silent for
+    /// long; of these, what has ended stays for a day, so that an edge that comes back still learns of it. Forgets edges
+    /// that have been silent for a day. Only keeps tables small: nothing that is dropped counts. How many leases were.
     pub async fn sweep_leases(&self, times: &LeaseTimes) -> Result<u64, StoreError> {
-        let long_us = times.ttl_us.saturating_mul(DROPPED_AFTER_TTLS);
-        let silent_us = silent_since(times, long_us);
         let mut dropped = 0;
         loop {
             let mut change = self.database.change(Area::Leases).await?;
-            let statement = drop_leases(silent_us, times.now_us.saturating_sub(long_us + times.ticket_us));
-            let some = change.execute(statement).await?;
+            let some = change.execute(drop_leases(times)).await?;
             let forgotten_us = silent_since(times, EDGE_FORGOTTEN_AFTER_US);
             change.execute(sql("DELETE FROM edges WHERE heard_us < $1").bind(forgotten_us)).await?;
             change.commit().await?;
@@ -37,13 +34,16 @@ fn silent_since(times: &LeaseTimes, long_us: i64) -> i64 {
     if times.grace_from_us < before { before } else { i64::MIN }
 }
 
-fn drop_leases(silent_us: i64, reserved_us: i64) -> Statement {
+fn drop_leases(times: &LeaseTimes) -> Statement {
+    let long_us = times.ttl_us.saturating_mul(DROPPED_AFTER_TTLS);
     sql("DELETE FROM leases WHERE id IN (
              SELECT l.id FROM leases l LEFT JOIN edges e ON e.name = l.edge
-             WHERE (e.name IS NULL AND l.since_us < $2) OR e.generation <> l.generation OR e.heard_us < $1
-                OR (l.is_open = 0 AND l.since_us < $2)
-             LIMIT $3)")
-    .bind(silent_us)
-    .bind(reserved_us)
+             WHERE e.generation <> l.generation
+                OR (l.is_open = 0 AND l.since_us < e.heard_us - $1)
+                OR COALESCE(e.heard_us, l.since_us) < CASE WHEN l.ended IS NULL THEN $2 ELSE $3 END
+             LIMIT $4)")
+    .bind(times.ticket_us.saturating_add(long_us))
+    .bind(silent_since(times, long_us))
+    .bind(silent_since(times, EDGE_FORGOTTEN_AFTER_US))
     .bind(i64::from(SWEEP_ROWS_MAX))
 }

@@ -5,7 +5,7 @@ CREATE TABLE clusters (
     created_us BIGINT NOT NULL
 );
 
--- `previous_generation` is the start before this one, sixteen zero bytes where none is known: what it still says comes too late.
+-- `previous_generations` are the starts before this one, sixteen bytes each, the last one first: what they still say comes too late.
 CREATE TABLE edges (
     name TEXT NOT NULL PRIMARY KEY,
     cluster TEXT NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE edges (
     capacity BIGINT NOT NULL,
     viewers BIGINT NOT NULL,
     generation BYTEA NOT NULL,
-    previous_generation BYTEA NOT NULL,
+    previous_generations BYTEA NOT NULL,
     number BIGINT NOT NULL,
     is_draining BIGINT NOT NULL,
     is_leaving BIGINT NOT NULL,

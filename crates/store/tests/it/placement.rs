@@ -2,6 +2,7 @@
 
 mod clusters;
 mod leases;
+mod model;
 mod reports;
 
 use emostream_protocol::placement::EdgeReport;

@@ -226,7 +226,7 @@ async fn what_is_long_dead_is_dropped(place: Place) {
     open(&store, &a, 2, &[1, 2], 1).await;
     open(&store, &b, 2, &[3], 1).await;
     assert_eq!(store.sweep_leases(&times(30)).await, Ok(0));
-    open(&store, &b, 3, &[], 600).await;
+    open(&store, &b, 3, &[], 640).await;
     // Device 4 has not been opened, edge a is silent; but control has just come back.
     let grace = LeaseTimes { grace_from_us: times(100).now_us, ..times(650) };
     assert_eq!(store.sweep_leases(&grace).await, Ok(1));
