@@ -95,10 +95,13 @@ pub fn check_report(report: &EdgeReport) -> Result<(), StoreError> {
 /// devices are to be admitted again.
 async fn load(change: &mut Change, reports: &[EdgeReport]) -> Result<Picture, StoreError> {
     let mut picture = Picture::default();
-    let named = reports.iter().flat_map(|report| report.opened.iter().chain(&report.closed)).copied();
-    picture.load_ids(change, named).await?;
+    // Collected, since a future that keeps such an iterator cannot be sent to another thread in a box.
+    let named: Vec<_> =
+        reports.iter().flat_map(|report| report.opened.iter().chain(&report.closed)).copied().collect();
+    picture.load_ids(change, named.into_iter()).await?;
     let full = reports.iter().filter(|report| report.held.is_some()).map(|report| report.generation);
-    picture.load_generations(change, full).await?;
+    let full: Vec<_> = full.collect();
+    picture.load_generations(change, full.into_iter()).await?;
     let held = || reports.iter().flat_map(|report| report.held.iter().flatten());
     let unknown = held().map(|held| held.lease).filter(|id| picture.lease(*id).is_none());
     let unknown: Vec<_> = unknown.collect();
