@@ -1,6 +1,7 @@
 //! Control: everything with an account or a memory of its own. It alone talks to SQL.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -21,6 +22,7 @@ pub mod exports;
 pub mod images;
 mod members;
 mod outbox;
+pub mod placement;
 pub mod settings;
 pub mod tickets;
 
@@ -31,6 +33,8 @@ use accounts::{
 };
 use archive::Archive;
 use outbox::Outbox;
+use placement::Placement;
+use tickets::TicketSigner;
 
 /// So long a start waits until the log was told of all settings; after that it goes on in the background.
 const START_PATIENCE: Duration = Duration::from_secs(2);
@@ -66,6 +70,8 @@ pub struct Control {
     pub components: Components,
     /// Who logs in, and what a token is worth.
     pub accounts: Accounts,
+    /// Who is sent where, and what edges report.
+    pub placement: Arc<Placement>,
     first_admin: Mutex<Option<Generated>>,
     outbox: Outbox,
     changing_channels: tokio::sync::Mutex<()>,
@@ -82,7 +88,11 @@ impl Control {
             admin::ensure(&store, &config.control, now_us).await.context("set the admin account")?;
         let keys = login_keys(config)?;
         let (metrics, clock) = (components.metrics.clone(), components.clock.clone());
-        let accounts = Accounts::new(store.clone(), keys, metrics, clock);
+        let accounts = Accounts::new(store.clone(), keys, &config.accounts, metrics, clock);
+        let placing = placing(config, &components, &store)?;
+        let placement = Placement::start(&config.placement, &config.accounts, placing, tasks)
+            .await
+            .context("start placement")?;
         let first_admin = Mutex::new(first_admin);
         let archive = Archive::start(&filling(&components, &store), tasks)?;
         let control = Arc::new(Self {
@@ -90,6 +100,7 @@ impl Control {
             archive,
             components,
             accounts,
+            placement,
             first_admin,
             outbox: Outbox::default(),
             changing_channels: tokio::sync::Mutex::default(),
@@ -128,12 +139,26 @@ fn login_keys(config: &Config) -> anyhow::Result<LoginKeys> {
     match &config.control.token_secret {
         Some(secret) => LoginKeys::from_secret(secret.reveal())
             .context("control.token_secret: expected one that is not empty"),
-        None => {
-            let dir = config.data_dir.join("keys");
-            durable::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
-            LoginKeys::load_or_create(&dir.join("login.json"))
-        }
+        None => LoginKeys::load_or_create(&keys_dir(config)?.join("login.json")),
     }
+}
+
+/// Where keys are, made if need be.
+fn keys_dir(config: &Config) -> anyhow::Result<PathBuf> {
+    let dir = config.data_dir.join("keys");
+    durable::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
+    Ok(dir)
+}
+
+/// What placement needs of it all.
+fn placing(config: &Config, components: &Components, store: &Store) -> anyhow::Result<placement::Components> {
+    Ok(placement::Components {
+        store: store.clone(),
+        signer: TicketSigner::load_or_create(&keys_dir(config)?.join("tickets.json"))?,
+        dir: config.data_dir.clone(),
+        metrics: components.metrics.clone(),
+        clock: components.clock.clone(),
+    })
 }
 
 /// What the archive needs of it all.

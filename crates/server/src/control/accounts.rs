@@ -6,10 +6,12 @@ use emostream_log::Clock;
 use emostream_store::{NAME_CHARS_MAX, NewUser, Role, Store, User, UserId};
 
 use crate::{
+    config::AccountsConfig,
     http::{
         access::Caller,
         problem::{ErrorType, Problem},
     },
+    rate::Limits,
     telemetry::{Labelled, Metrics},
 };
 
@@ -17,6 +19,7 @@ pub mod admin;
 pub mod attempts;
 pub mod login_keys;
 pub mod passwords;
+mod registration;
 
 use attempts::Attempts;
 use login_keys::{Claims, LoginKeys, TokenError};
@@ -28,6 +31,8 @@ pub struct Accounts {
     keys: LoginKeys,
     passwords: Passwords,
     attempts: Attempts,
+    registrations: Option<Limits<IpAddr>>,
+    config: AccountsConfig,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
 }
@@ -50,13 +55,37 @@ pub struct AccountChange {
     pub role: Option<Role>,
     /// Its password.
     pub password: Option<String>,
+    /// Its tier.
+    pub tier: Option<u8>,
 }
 
 impl Accounts {
     /// Accounts in a store, with tokens under these keys.
-    pub fn new(store: Store, keys: LoginKeys, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        store: Store,
+        keys: LoginKeys,
+        config: &AccountsConfig,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let passwords = Passwords::new(metrics.password_hashes_in_line.clone());
-        Self { store, keys, passwords, attempts: Attempts::default(), metrics, clock }
+        let registrations = registration::limits(config.registrations_per_minute);
+        let (attempts, config) = (Attempts::default(), config.clone());
+        Self { store, keys, passwords, attempts, registrations, config, metrics, clock }
+    }
+
+    /// The tier of an account: its own, or the default.
+    pub fn tier_of(&self, user: &User) -> u8 {
+        let is_known = |tier: &u8| (1..=self.config.tier_devices.len()).contains(&usize::from(*tier));
+        user.tier.filter(is_known).unwrap_or(self.config.default_tier)
+    }
+
+    fn check_tier(&self, tier: Option<u8>) -> Result<(), Problem> {
+        let tiers = self.config.tier_devices.len();
+        if tier.is_none_or(|tier| (1..=tiers).contains(&usize::from(tier))) {
+            return Ok(());
+        }
+        Err(Problem::field("tier", &format!("expected a tier from 1 to {tiers}")))
     }
 
     /// Logs in. Whether the name or the password was wrong is not told, nor can it be seen from the time that it took.
@@ -133,7 +162,8 @@ impl Accounts {
         let found = self.store.user_by_name(&claims.username).await;
         match found.map_err(|error| Problem::store(&error))? {
             Some(user) if is_current(&claims, &user) => {
-                Ok(Caller { username: user.name, role: user.role, expires_at_ms: claims.exp * 1_000 })
+                let (expires_at_ms, tier) = (claims.exp * 1_000, self.tier_of(&user));
+                Ok(Caller { id: user.id, username: user.name, role: user.role, tier, expires_at_ms })
             }
             _ => Err(invalid_token("the account has been changed since; log in again")),
         }
@@ -156,24 +186,32 @@ impl Accounts {
     }
 
     /// Makes an account.
-    pub async fn create(&self, name: &str, password: String, role: Role) -> Result<User, Problem> {
+    pub async fn create(
+        &self,
+        name: &str,
+        password: String,
+        role: Role,
+        tier: Option<u8>,
+    ) -> Result<User, Problem> {
         check_name(name)?;
         check_new_password("password", &password)?;
+        self.check_tier(tier)?;
         // Before the hash, which costs; the store decides in the end.
         if self.store.user_by_name(name).await.map_err(|error| Problem::store(&error))?.is_some() {
             return Err(Problem::new(ErrorType::NameTaken, "another account has this name"));
         }
         let password_hash = self.passwords.hash(password).await?;
         let id = UserId::from_parts(self.now_us(), rand::random());
-        let user = NewUser { id, name: name.to_owned(), role, password_hash, tier: None };
+        let user = NewUser { id, name: name.to_owned(), role, password_hash, tier };
         self.store.create_user(&user, self.now_us()).await.map_err(|error| Problem::store(&error))
     }
 
-    /// Changes an account; its tokens end. The last admin stays one.
+    /// Changes an account; its tokens end, save where only the tier is new. The last admin stays one.
     pub async fn change(&self, name: &str, change: AccountChange) -> Result<User, Problem> {
         if let Some(password) = &change.password {
             check_new_password("password", password)?;
         }
+        self.check_tier(change.tier)?;
         let user = self.existing(name).await?;
         let hash = match change.password {
             None => None,
@@ -181,6 +219,10 @@ impl Accounts {
         };
         if let Some(role) = change.role {
             let set = self.store.set_role(user.id, role, self.now_us()).await;
+            set.map_err(|error| Problem::store(&error))?;
+        }
+        if change.tier.is_some() {
+            let set = self.store.set_tier(user.id, change.tier).await;
             set.map_err(|error| Problem::store(&error))?;
         }
         if let Some(hash) = hash {

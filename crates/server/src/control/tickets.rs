@@ -26,6 +26,7 @@ const DER_PREFIX: [u8; 16] =
 pub struct TicketSigner {
     current: EncodingKey,
     keys: TicketKeys,
+    line: [u8; 32],
 }
 
 /// The keys as they are kept: private halves in hexadecimal.
@@ -60,12 +61,20 @@ impl TicketSigner {
     fn of(kept: &Kept) -> anyhow::Result<Self> {
         let (current, key) = pair(&kept.current).context("current")?;
         let previous = kept.previous.as_deref().map(pair).transpose().context("previous")?;
-        Ok(Self { current, keys: TicketKeys { current: key, previous: previous.map(|(_, key)| key) } })
+        let line =
+            Sha256::new().chain_update(b"emostream line key 1 ").chain_update(&kept.current).finalize();
+        let keys = TicketKeys { current: key, previous: previous.map(|(_, key)| key) };
+        Ok(Self { current, keys, line: line.into() })
     }
 
     /// The public halves, for edges.
     pub fn public(&self) -> &TicketKeys {
         &self.keys
+    }
+
+    /// The key under which places in the line are signed. It follows from the private half, and says nothing of it.
+    pub fn line_key(&self) -> [u8; 32] {
+        self.line
     }
 
     /// Signs a ticket.

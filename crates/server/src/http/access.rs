@@ -21,6 +21,7 @@ use crate::{node::REFUSED_NODE, tasks::Tasks};
 pub(super) mod cors;
 
 pub use emostream_store::Role;
+use emostream_store::UserId;
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +76,14 @@ impl Access {
 /// Who called. Handlers take it as an argument, on routes with [`Access::Optional`] as an `Option`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
+    /// Id of the account.
+    pub id: UserId,
     /// Name of the account.
     pub username: String,
     /// Its role now, whatever the token says.
     pub role: Role,
+    /// Its tier now.
+    pub tier: u8,
     /// When its token expires, ms since the Unix epoch.
     pub expires_at_ms: i64,
 }

@@ -13,6 +13,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::intake::Refusal;
 
@@ -50,6 +51,8 @@ pub struct Problem {
     pub server_time_ms: Option<i64>,
     /// The version that holds, where another was expected; the answer's ETag.
     pub version: Option<u64>,
+    /// Further members of the document, by which a client can go on: devices that are connected, a place in a line.
+    pub members: Map<String, Value>,
 }
 
 /// A version as an ETag (RFC 9110 §8.8.3).
@@ -70,6 +73,7 @@ impl Problem {
             retry_after: None,
             server_time_ms: None,
             version: None,
+            members: Map::new(),
         }
     }
 
@@ -113,6 +117,8 @@ impl Problem {
             StoreError::NotFound { what: "user" } => ErrorType::UserNotFound,
             StoreError::NotFound { what: "moment" } => ErrorType::MomentNotFound,
             StoreError::NotFound { what: "emote" } => ErrorType::EmoteNotFound,
+            StoreError::NotFound { what: "cluster" } => ErrorType::ClusterNotFound,
+            StoreError::NotFound { what: "edge" } => ErrorType::EdgeNotFound,
             StoreError::NotFound { .. } => ErrorType::NotFound,
             StoreError::VersionConflict { .. } => ErrorType::VersionConflict,
             StoreError::LastAdmin | StoreError::LimitReached { .. } => ErrorType::Conflict,
@@ -161,6 +167,8 @@ impl Problem {
             field: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             server_time: Option<String>,
+            #[serde(flatten)]
+            members: &'a Map<String, Value>,
         }
         let (status, name, title) = self.kind.facts();
         let server_time = self.server_time_ms.map(time::format_ms);
@@ -171,6 +179,7 @@ impl Problem {
             detail: &self.detail,
             field: self.field.as_deref(),
             server_time,
+            members: &self.members,
         };
         serde_json::to_vec(&json).expect("strings and numbers can be written as JSON")
     }
@@ -197,10 +206,12 @@ pub fn type_uri(name: &str) -> String {
 }
 
 impl Problem {
-    /// The form of errors outside of `/v1`: `{"error": "…"}`.
-    pub fn into_short_response(self) -> Response {
-        let json = serde_json::json!({ "error": self.detail });
+    /// The form of errors outside of `/v1`: `{"error": "…"}`, with the further members beside it.
+    pub fn into_short_response(mut self) -> Response {
         let mut headers = self.headers();
+        let mut json = std::mem::take(&mut self.members);
+        json.insert("error".to_owned(), self.detail.into());
+        let json = Value::Object(json);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         (self.kind.status(), headers, json.to_string()).into_response()
     }

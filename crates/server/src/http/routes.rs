@@ -29,6 +29,7 @@ mod compat;
 mod internal;
 mod moments;
 mod node;
+mod placements;
 mod reactions;
 
 /// Method of a route.
@@ -135,6 +136,7 @@ const PARTS: &[&[Route]] = &[
     moments::ROUTES,
     channels::ROUTES,
     accounts::ROUTES,
+    placements::ROUTES,
     compat::ROUTES,
     node::ROUTES,
     internal::ROUTES,

@@ -179,8 +179,8 @@ impl Shared {
 
     /// The way from edges to control: in this process, or over the internal API.
     fn link(&self, control: Option<&Arc<Control>>) -> anyhow::Result<Option<Arc<dyn ControlLink>>> {
-        if control.is_some() {
-            return Ok(None);
+        if let Some(control) = control {
+            return Ok(Some(control.placement.clone()));
         }
         Ok(self.control_client.clone().map(|client| Arc::new(client) as Arc<dyn ControlLink>))
     }

@@ -116,6 +116,16 @@ pub struct Metrics {
     pub logins: Family<Labelled, Counter>,
     /// Password hashes that are computed or wait for it.
     pub password_hashes_in_line: Gauge,
+    /// Accounts that people asked for, by outcome.
+    pub registrations: Family<Labelled, Counter>,
+    /// Placements asked for, by outcome.
+    pub placements: Family<Labelled, Counter>,
+    /// Viewers who wait in line for room.
+    pub line_waiting: Gauge,
+    /// Edges that control knows, by how they are.
+    pub edges_known: Family<Labelled, Gauge>,
+    /// Reports of edges that control has taken.
+    pub edge_reports_taken: Counter,
     /// Open HTTP connections.
     pub connections: Gauge,
     /// Answers, by status class.
@@ -173,6 +183,11 @@ impl Default for Metrics {
             placement_reports: Family::default(),
             logins: Family::default(),
             password_hashes_in_line: Gauge::default(),
+            registrations: Family::default(),
+            placements: Family::default(),
+            line_waiting: Gauge::default(),
+            edges_known: Family::default(),
+            edge_reports_taken: Counter::default(),
             connections: Gauge::default(),
             responses: Family::default(),
         };
@@ -183,6 +198,7 @@ impl Default for Metrics {
         metrics.register_foreign();
         metrics.register_archive();
         metrics.register_connections();
+        metrics.register_control();
         metrics
     }
 }
@@ -307,11 +323,21 @@ impl Metrics {
         r.register("tickets", "Tickets shown to edges, by outcome: opened, refused", self.tickets.clone());
         let help = "Reports of edges to control, by outcome: answered, failed";
         r.register("placement_reports", help, self.placement_reports.clone());
+        r.register("connections", "Open HTTP connections", self.connections.clone());
+        r.register("responses", "Answers, by status class", self.responses.clone());
+    }
+
+    fn register_control(&mut self) {
+        let r = &mut self.registry;
         r.register("logins", "Attempts to log in, by outcome", self.logins.clone());
         let help = "Password hashes that are computed or wait for it";
         r.register("password_hashes_in_line", help, self.password_hashes_in_line.clone());
-        r.register("connections", "Open HTTP connections", self.connections.clone());
-        r.register("responses", "Answers, by status class", self.responses.clone());
+        r.register("registrations", "Accounts that people asked for, by outcome", self.registrations.clone());
+        r.register("placements", "Placements asked for, by outcome", self.placements.clone());
+        r.register("line_waiting", "Viewers who wait in line for room", self.line_waiting.clone());
+        r.register("edges_known", "Edges known to control, by how they are", self.edges_known.clone());
+        let help = "Reports of edges that control has taken";
+        r.register("edge_reports_taken", help, self.edge_reports_taken.clone());
     }
 
     /// The metrics in the OpenMetrics text format.

@@ -18,6 +18,11 @@ pub struct PlacementConfig {
     pub report_ms: u32,
     /// A ticket opens a connection for so long, ms, rounded down to whole seconds when it is signed.
     pub ticket_ms: u32,
+    /// Tickets that one address may ask for in a second as a guest, on average; 0: as many as it likes. Asking again from
+    /// a place in the line does not count.
+    pub guests_per_s: u32,
+    /// Tickets that one address may ask for as a guest at once, beyond that average.
+    pub guests_burst: u32,
     /// Clusters that there are from the start. Others can be made while it runs; these are set anew at every start.
     pub clusters: Vec<ClusterConfig>,
 }
@@ -38,7 +43,15 @@ const CLUSTERS_MAX: usize = 1_000;
 
 impl Default for PlacementConfig {
     fn default() -> Self {
-        Self { required: false, ttl_ms: 10_000, report_ms: 2_000, ticket_ms: 30_000, clusters: Vec::new() }
+        Self {
+            required: false,
+            ttl_ms: 10_000,
+            report_ms: 2_000,
+            ticket_ms: 30_000,
+            guests_per_s: 20,
+            guests_burst: 500,
+            clusters: Vec::new(),
+        }
     }
 }
 
@@ -59,6 +72,11 @@ impl PlacementConfig {
             (2_000..=ticket_ms_max).contains(&self.ticket_ms.into()),
             "placement.ticket_ms",
             format_args!("milliseconds from 2000 to {ticket_ms_max}"),
+        );
+        findings.expect(
+            (1..=1_000_000).contains(&self.guests_burst),
+            "placement.guests_burst",
+            "1 to 1000000",
         );
         findings.expect(
             self.clusters.len() <= CLUSTERS_MAX,

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::paging::{ListParameters, Listed};
 use crate::{
-    control::accounts::{AccountChange, LoggedIn},
+    control::accounts::{AccountChange, Accounts, LoggedIn},
     http::{access::Caller, app::App, body::JsonBody, problem::Problem},
 };
 
@@ -43,6 +43,26 @@ pub struct LoginAnswer {
     user: Identity,
 }
 
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// 1 to 64 characters; unique ignoring case.
+    username: String,
+    /// 8 to 128 characters.
+    password: String,
+    /// The tier, where one's own can be chosen (`accounts.choose_tier`); else it is not looked at.
+    tier: Option<u8>,
+}
+
+/// One's own password, to be sure.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnPassword {
+    /// The present one.
+    password: String,
+}
+
 /// An account in short.
 #[derive(Serialize, ToSchema)]
 pub struct Identity {
@@ -51,6 +71,8 @@ pub struct Identity {
     /// viewer, moderator, broadcaster or admin.
     #[schema(value_type = String)]
     role: Role,
+    /// How many devices it may connect follows from it.
+    tier: u8,
 }
 
 /// Whose token it is.
@@ -61,6 +83,10 @@ pub struct Me {
     /// viewer, moderator, broadcaster or admin.
     #[schema(value_type = String)]
     role: Role,
+    /// How many devices it may connect follows from it.
+    tier: u8,
+    /// Devices that it may connect at once.
+    devices_max: u32,
     /// When the token expires, RFC 3339.
     expires_at: String,
 }
@@ -83,6 +109,8 @@ pub struct UserDocument {
     /// viewer, moderator, broadcaster or admin.
     #[schema(value_type = String)]
     role: Role,
+    /// How many devices it may connect follows from it.
+    tier: u8,
     /// RFC 3339.
     created_at: String,
 }
@@ -106,6 +134,8 @@ pub struct NewUserDocument {
     /// viewer, moderator, broadcaster or admin.
     #[schema(value_type = String)]
     role: Role,
+    /// Absent: the default tier, whichever that is.
+    tier: Option<u8>,
 }
 
 /// What to change of an account; what is absent stays.
@@ -117,11 +147,14 @@ pub struct UserChangeDocument {
     role: Option<Role>,
     /// 8 to 128 characters.
     password: Option<String>,
+    /// Devices that a lower tier has no room for stay until they leave.
+    tier: Option<u8>,
 }
 
-impl From<User> for UserDocument {
-    fn from(user: User) -> Self {
+impl UserDocument {
+    fn of(user: User, accounts: &Accounts) -> Self {
         Self {
+            tier: accounts.tier_of(&user),
             username: user.name,
             role: user.role,
             created_at: time::format_ms(user.created_us.div_euclid(1_000)),
@@ -146,16 +179,42 @@ pub async fn login(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     JsonBody(given): JsonBody<Credentials, BODY_BYTES_MAX>,
 ) -> Result<Json<LoginAnswer>, Problem> {
+    let accounts = &app.control()?.accounts;
     let LoggedIn { token, expires_at_ms, user } =
-        app.control()?.accounts.login(&given.username, &given.password, peer.ip()).await?;
-    let user = Identity { username: user.name, role: user.role };
+        accounts.login(&given.username, &given.password, peer.ip()).await?;
+    let user = Identity { tier: accounts.tier_of(&user), username: user.name, role: user.role };
     Ok(Json(LoginAnswer { token, expires_at: time::format_ms(expires_at_ms), user }))
 }
 
+/// `POST /v1/register`.
+pub async fn register(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    JsonBody(new): JsonBody<Registration, BODY_BYTES_MAX>,
+) -> Result<(StatusCode, Json<Identity>), Problem> {
+    let accounts = &app.control()?.accounts;
+    let user = accounts.register(&new.username, new.password, new.tier, peer.ip()).await?;
+    let identity = Identity { tier: accounts.tier_of(&user), username: user.name, role: user.role };
+    Ok((StatusCode::CREATED, Json(identity)))
+}
+
+/// `DELETE /v1/me`.
+pub async fn remove_own(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    caller: Caller,
+    JsonBody(given): JsonBody<OwnPassword, BODY_BYTES_MAX>,
+) -> Result<StatusCode, Problem> {
+    app.control()?.accounts.remove_own(&caller.username, &given.password, peer.ip()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `GET /v1/me`.
-pub async fn me(caller: Caller) -> Json<Me> {
+pub async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Me>, Problem> {
     let expires_at = time::format_ms(caller.expires_at_ms);
-    Json(Me { username: caller.username, role: caller.role, expires_at })
+    let devices_max = app.control()?.placement.devices_max(Some(caller.tier));
+    let Caller { username, role, tier, .. } = caller;
+    Ok(Json(Me { username, role, tier, devices_max, expires_at }))
 }
 
 /// `POST /v1/me/password`.
@@ -176,9 +235,10 @@ pub async fn list(
     Query(parameters): Query<ListParameters>,
 ) -> Result<Json<UserPage>, Problem> {
     let (after, limit) = parameters.read::<After>("the next_cursor of a page of users")?;
-    let page = app.control()?.store.users(after.map(|after| after.0), limit).await;
-    let Listed { items, next_cursor } =
-        Listed::of(page.map_err(|error| Problem::store(&error))?, UserDocument::from);
+    let control = app.control()?;
+    let page = control.store.users(after.map(|after| after.0), limit).await;
+    let document = |user| UserDocument::of(user, &control.accounts);
+    let Listed { items, next_cursor } = Listed::of(page.map_err(|error| Problem::store(&error))?, document);
     Ok(Json(UserPage { items, next_cursor }))
 }
 
@@ -188,9 +248,10 @@ pub async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewUserDocument, BODY_BYTES_MAX>,
 ) -> Result<(StatusCode, Json<UserDocument>), Problem> {
-    let user = app.control()?.accounts.create(&new.username, new.password, new.role).await?;
+    let accounts = &app.control()?.accounts;
+    let user = accounts.create(&new.username, new.password, new.role, new.tier).await?;
     tracing::info!(user = user.name, role = user.role.as_str(), by = caller.username, "account made");
-    Ok((StatusCode::CREATED, Json(user.into())))
+    Ok((StatusCode::CREATED, Json(UserDocument::of(user, accounts))))
 }
 
 /// `PATCH /v1/users/{username}`.
@@ -200,10 +261,11 @@ pub async fn change(
     Path(username): Path<String>,
     JsonBody(wanted): JsonBody<UserChangeDocument, BODY_BYTES_MAX>,
 ) -> Result<Json<UserDocument>, Problem> {
-    let change = AccountChange { role: wanted.role, password: wanted.password };
-    let user = app.control()?.accounts.change(&username, change).await?;
+    let change = AccountChange { role: wanted.role, password: wanted.password, tier: wanted.tier };
+    let accounts = &app.control()?.accounts;
+    let user = accounts.change(&username, change).await?;
     tracing::info!(user = user.name, role = user.role.as_str(), by = caller.username, "account changed");
-    Ok(Json(user.into()))
+    Ok(Json(UserDocument::of(user, accounts)))
 }
 
 /// `DELETE /v1/users/{username}`.

@@ -1,17 +1,34 @@
 //! What a node with control tells other nodes of the fleet.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Json,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
-use emostream_protocol::settings::PublishedChannel;
+use emostream_protocol::{
+    placement::{EdgeOrders, EdgeReport},
+    settings::PublishedChannel,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::{app::App, body::JsonBody, problem::Problem};
+use crate::{
+    http::{
+        app::App,
+        body::JsonBody,
+        problem::{ErrorType, Problem},
+    },
+    placement_link::{LinkError, TicketKeys},
+};
+
+/// Bytes of a report: every device that it may name, with its id and names.
+const REPORT_BYTES_MAX: usize = 96 << 20;
+
+/// When an edge may report again after it could not.
+const REPORT_RETRY: Duration = Duration::from_secs(1);
 
 /// Answer of `/internal/v1/keys`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,13 +36,31 @@ pub struct SharedKeys {
     /// Keys that sign guests in: the current one, and the one before it.
     #[schema(value_type = Object)]
     guest: serde_json::Value,
+    /// Public halves of the keys that tickets are signed with, likewise.
+    #[schema(value_type = Object)]
+    tickets: TicketKeys,
 }
 
 /// `GET /internal/v1/keys`.
 pub async fn keys(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    app.control()?;
+    let tickets = app.control()?.placement.keys().clone();
     let guest = app.guest_keys.load().to_json();
-    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(SharedKeys { guest })).into_response())
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(SharedKeys { guest, tickets })).into_response())
+}
+
+/// `POST /internal/v1/edges/report`: an edge's report, and what the edge is to do.
+pub async fn report(
+    State(app): State<Arc<App>>,
+    JsonBody(report): JsonBody<EdgeReport, REPORT_BYTES_MAX>,
+) -> Result<Json<EdgeOrders>, Problem> {
+    let orders = app.control()?.placement.take_report(report).await;
+    orders.map(Json).map_err(|error| match error {
+        LinkError::Refused(_) => Problem::new(ErrorType::Conflict, error.to_string()),
+        LinkError::Unavailable(_) => Problem {
+            retry_after: Some(REPORT_RETRY),
+            ..Problem::new(ErrorType::StoreUnavailable, error.to_string())
+        },
+    })
 }
 
 /// A login token that was shown to another node.
@@ -49,9 +84,9 @@ const TOKEN_BODY_BYTES_MAX: usize = 8 * 1024;
 pub async fn member(
     State(app): State<Arc<App>>,
     JsonBody(shown): JsonBody<ShownToken, TOKEN_BODY_BYTES_MAX>,
-) -> Result<axum::Json<Member>, Problem> {
+) -> Result<Json<Member>, Problem> {
     let caller = app.control()?.accounts.caller(&shown.token).await?;
-    Ok(axum::Json(Member { username: caller.username }))
+    Ok(Json(Member { username: caller.username }))
 }
 
 /// `GET /internal/v1/channels`: a JSON array of what the topic `settings` has of each channel.

@@ -76,12 +76,20 @@ error_types! {
     EmoteNotFound = NOT_FOUND, "emote-not-found", "The channel has no such emote";
     /// No client of system D with this id.
     ClientNotFound = NOT_FOUND, "client-not-found", "There is no such client";
+    /// No such cluster.
+    ClusterNotFound = NOT_FOUND, "cluster-not-found", "There is no such cluster";
+    /// No such edge.
+    EdgeNotFound = NOT_FOUND, "edge-not-found", "There is no such edge";
+    /// The account has no such device connected.
+    DeviceNotFound = NOT_FOUND, "device-not-found", "There is no such device";
     /// No such page.
     NotFound = NOT_FOUND, "not-found", "There is nothing here";
     /// The path exists, the method does not.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The method does not fit here";
     /// Something else has this name already.
     NameTaken = CONFLICT, "name-taken", "The name is taken";
+    /// As many devices of the account are connected as its tier allows.
+    DeviceLimit = CONFLICT, "device-limit", "The tier allows no more devices";
     /// What is asked for does not fit the present state.
     Conflict = CONFLICT, "conflict", "The present state does not allow this";
     /// Somebody else changed it since it was read.
@@ -110,6 +118,8 @@ error_types! {
     NodeFull = SERVICE_UNAVAILABLE, "node-full", "The node holds no more viewers";
     /// The edge is being emptied.
     EdgeDraining = SERVICE_UNAVAILABLE, "edge-draining", "The edge is being emptied";
+    /// No edge has room; whoever asks waits in line.
+    NoRoom = SERVICE_UNAVAILABLE, "no-room", "There is no room at this moment";
     /// The role that would answer does not run here.
     RoleNotHere = SERVICE_UNAVAILABLE, "role-not-here", "This node does not run that role";
     /// A bug.

@@ -7,8 +7,8 @@ use super::{Access, Document, Method, Parameter, Route, query};
 use crate::http::{
     access::Role,
     control::accounts::{
-        self, Credentials, LoginAnswer, Me, NewUserDocument, PasswordChange, UserChangeDocument,
-        UserDocument, UserPage,
+        self, Credentials, Identity, LoginAnswer, Me, NewUserDocument, OwnPassword, PasswordChange,
+        Registration, UserChangeDocument, UserDocument, UserPage,
     },
     problem::ErrorType,
 };
@@ -31,6 +31,34 @@ const LOGIN_ERRORS: &[ErrorType] = &[
     ErrorType::Overloaded,
     ErrorType::StoreUnavailable,
     ErrorType::RoleNotHere,
+    ErrorType::Internal,
+];
+
+const REGISTER_ERRORS: &[ErrorType] = &[
+    ErrorType::BodyInvalid,
+    ErrorType::BodyTooLarge,
+    ErrorType::BodyTimeout,
+    ErrorType::FieldMissing,
+    ErrorType::FieldInvalid,
+    ErrorType::Forbidden,
+    ErrorType::NameTaken,
+    ErrorType::RateLimited,
+    ErrorType::Overloaded,
+    ErrorType::StoreUnavailable,
+    ErrorType::RoleNotHere,
+    ErrorType::Internal,
+];
+
+const REMOVE_OWN_ERRORS: &[ErrorType] = &[
+    ErrorType::BodyInvalid,
+    ErrorType::BodyTooLarge,
+    ErrorType::BodyTimeout,
+    ErrorType::FieldMissing,
+    ErrorType::FieldInvalid,
+    ErrorType::CredentialsWrong,
+    ErrorType::Conflict,
+    ErrorType::RateLimited,
+    ErrorType::Overloaded,
     ErrorType::Internal,
 ];
 
@@ -64,6 +92,37 @@ pub(super) const ROUTES: &[Route] = &[
             answer: (JSON, Some(LoginAnswer::schema)),
         },
         handler: || post(accounts::login),
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/register",
+        access: Access::Anyone,
+        errors: REGISTER_ERRORS,
+        document: Document {
+            summary: "Make one's own account",
+            description: "A viewer, of the default tier unless `accounts.choose_tier` lets people choose. Accounts are \
+                limited by address. `forbidden` where only admins make accounts.",
+            parameters: &[],
+            request: Some((JSON, Registration::schema)),
+            status: 201,
+            answer: (JSON, Some(Identity::schema)),
+        },
+        handler: || post(accounts::register),
+    },
+    Route {
+        method: Method::Delete,
+        path: "/v1/me",
+        access: Access::Role(Role::Viewer),
+        errors: REMOVE_OWN_ERRORS,
+        document: Document {
+            summary: "Remove one's own account",
+            description: "Its tokens end, and its devices are disconnected. The last admin stays.",
+            parameters: &[],
+            request: Some((JSON, OwnPassword::schema)),
+            status: 204,
+            answer: (JSON, None),
+        },
+        handler: || delete(accounts::remove_own),
     },
     Route {
         method: Method::Get,
@@ -131,8 +190,8 @@ pub(super) const ROUTES: &[Route] = &[
         access: Access::Role(Role::Admin),
         errors: USER_ERRORS,
         document: Document {
-            summary: "Change role or password of an account",
-            description: "Its tokens end. The last admin stays one.",
+            summary: "Change role, password or tier of an account",
+            description: "Its tokens end, save where only the tier is new. The last admin stays one.",
             parameters: &[],
             request: Some((JSON, UserChangeDocument::schema)),
             status: 200,

@@ -1,13 +1,21 @@
 //! Routes between nodes of a fleet. Deny by default: only who shows `internal.key`, or a certificate, is answered.
 
 use axum::routing::{get, post};
-use utoipa::PartialSchema;
+use utoipa::{
+    PartialSchema,
+    openapi::{ObjectBuilder, RefOr, Schema},
+};
 
 use super::{Access, Document, Method, Route, plain_document};
 use crate::http::{
     control::{forward, internal},
     problem::ErrorType,
 };
+
+/// Documents between nodes of one release are described where they are defined, in the protocol.
+fn any_object() -> RefOr<Schema> {
+    ObjectBuilder::new().into()
+}
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -71,5 +79,29 @@ pub(super) const ROUTES: &[Route] = &[
             ..plain_document("", "application/json", None)
         },
         handler: || post(forward::answer),
+    },
+    Route {
+        method: Method::Post,
+        path: "/internal/v1/edges/report",
+        access: Access::Node,
+        errors: &[
+            ErrorType::BodyInvalid,
+            ErrorType::BodyTooLarge,
+            ErrorType::BodyTimeout,
+            ErrorType::FieldMissing,
+            ErrorType::FieldInvalid,
+            ErrorType::Conflict,
+            ErrorType::StoreUnavailable,
+            ErrorType::RoleNotHere,
+        ],
+        document: Document {
+            request: Some(("application/json", any_object)),
+            ..plain_document(
+                "How an edge is and who has come and gone; what it is to do; for nodes of the fleet only",
+                "application/json",
+                None,
+            )
+        },
+        handler: || post(internal::report),
     },
 ];

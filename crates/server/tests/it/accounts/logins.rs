@@ -23,7 +23,7 @@ async fn a_login_answers_with_a_token_that_says_who_one_is() {
     let answer = try_login(server.address, "ADMIN", ADMIN_PASSWORD).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let answer = answer.json();
-    assert_eq!(answer["user"], json!({"username": "admin", "role": "admin"}));
+    assert_eq!(answer["user"], json!({"username": "admin", "role": "admin", "tier": 3}));
     let token = answer["token"].as_str().unwrap();
     let me = call(server.address, "GET", "/v1/me", Some(token), &Value::Null).await.json();
     assert_eq!((&me["username"], &me["role"]), (&json!("admin"), &json!("admin")));

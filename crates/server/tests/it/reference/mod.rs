@@ -74,11 +74,14 @@ fn metrics() {
         &metrics.tickets,
         &metrics.placement_reports,
         &metrics.logins,
+        &metrics.registrations,
+        &metrics.placements,
         &metrics.responses,
     ] {
         family.get_or_create(&label).inc();
     }
     metrics.viewers.get_or_create(&label).inc();
+    metrics.edges_known.get_or_create(&label).inc();
     let text = metrics.encode();
     let kind_of = |name: &str| {
         let prefix = format!("# TYPE {name} ");

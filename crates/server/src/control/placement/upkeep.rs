@@ -1,0 +1,70 @@
+//! What is done again and again: reading what the store knows, ending what is over, and marking that people wait.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Core, EdgeState};
+use crate::{durable, telemetry::Labelled};
+
+/// What others change in the store is seen after so long.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Leases that have been dead for long are dropped so often, in rounds of [`EVERY`].
+const SWEEP_ROUNDS: u64 = 120;
+
+/// Runs until the node stops. `is_marked`: the mark of a waiting line is there.
+pub(super) async fn run(core: Arc<Core>, mut is_marked: bool, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut round: u64 = 0;
+    while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        round += 1;
+        // Whether the store answers is told where it stops to do so and where it does again.
+        let is_read = core.refresh().await.is_ok();
+        if is_read && round.is_multiple_of(SWEEP_ROUNDS) {
+            match core.store.sweep_leases(&core.contact.times()).await {
+                Ok(0) => {}
+                Ok(dropped) => tracing::info!(dropped, "leases of lost edges are dropped"),
+                Err(error) => tracing::warn!(%error, "leases of lost edges are not dropped yet"),
+            }
+        }
+        let is_waiting = tidy(&core);
+        if is_marked != is_waiting {
+            match mark(&core, is_waiting) {
+                Ok(()) => is_marked = is_waiting,
+                Err(error) => {
+                    let path = core.mark.display();
+                    tracing::warn!(%error, %path, "a restart of control would not know whether people wait");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ends what is over, and tells the metrics; whether people wait.
+fn tidy(core: &Core) -> bool {
+    let now_us = core.contact.now_us();
+    let mut state = core.state();
+    state.house.purge(now_us);
+    let waiting = state.line.len(now_us);
+    core.metrics.line_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    let mut counts = EdgeState::ALL.map(|state| (state, 0));
+    for (_, state, _) in state.house.edges(now_us) {
+        counts.iter_mut().filter(|count| count.0 == state).for_each(|count| count.1 += 1);
+    }
+    for (state, edges) in counts {
+        core.metrics.edges_known.get_or_create(&Labelled { kind: state.name() }).set(edges);
+    }
+    state.line.is_in_use(now_us)
+}
+
+/// Makes or removes the file by which the next start knows that people wait. It is small and rarely written.
+fn mark(core: &Core, is_waiting: bool) -> io::Result<()> {
+    if is_waiting {
+        return durable::write_private(&core.mark, b"people wait in line\n");
+    }
+    match std::fs::remove_file(&core.mark) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
