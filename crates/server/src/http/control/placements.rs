@@ -14,7 +14,12 @@ use utoipa::ToSchema;
 
 use crate::{
     control::placement::{ConnectedDevice, Device, Placed, Wanted, Who},
-    http::{access::Caller, app::App, body::JsonBody, problem::{ErrorType, Problem}},
+    http::{
+        access::Caller,
+        app::App,
+        body::JsonBody,
+        problem::{ErrorType, Problem},
+    },
     ingest::endpoint::{guest_cookie, guest_set_cookie},
 };
 
