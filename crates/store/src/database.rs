@@ -2,10 +2,13 @@
 
 pub(crate) mod many;
 pub(crate) mod open;
+pub(crate) mod postgres;
 pub(crate) mod schema;
 pub(crate) mod sql;
 
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use std::sync::Arc;
+
+use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::sql::{Row, Statement, sql};
 use crate::StoreError;
@@ -14,9 +17,11 @@ use crate::StoreError;
 #[derive(Clone)]
 pub(crate) enum Database {
     /// One writing connection, so that writers queue instead of failing busy.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
-    /// Writers apart from readers, so that writers who wait for each other leave connections to read with.
-    Postgres { writers: PgPool, readers: PgPool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(Arc<postgres::Postgres>),
 }
 
 /// Whose changes exclude each other. SQLite has one writer for all; PostgreSQL takes a lock of the area's number.
@@ -36,7 +41,7 @@ pub(crate) enum Area {
 /// A transaction that changes records. Dropped without [`Change::commit`], it leaves nothing.
 pub(crate) enum Change {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Transaction<'static, sqlx::Postgres>),
 }
 
 /// What the numbers of our locks begin with, so that another program's in the same database are others: "emostre".
@@ -47,7 +52,13 @@ impl Database {
     pub(crate) async fn rows(&self, query: Statement) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => wrap(query.query().fetch_all(readers).await?, Row::Sqlite),
-            Self::Postgres { readers, .. } => wrap(query.query().fetch_all(readers).await?, Row::Postgres),
+            Self::Postgres(postgres) => {
+                let read = |readers| {
+                    let query = query.clone().query();
+                    async move { query.fetch_all(&readers).await }
+                };
+                wrap(Box::pin(postgres.read(read)).await?, Row::Postgres)
+            }
         })
     }
 
@@ -55,7 +66,13 @@ impl Database {
     pub(crate) async fn row(&self, query: Statement) -> Result<Option<Row>, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => query.query().fetch_optional(readers).await?.map(Row::Sqlite),
-            Self::Postgres { readers, .. } => query.query().fetch_optional(readers).await?.map(Row::Postgres),
+            Self::Postgres(postgres) => {
+                let read = |readers| {
+                    let query = query.clone().query();
+                    async move { query.fetch_optional(&readers).await }
+                };
+                Box::pin(postgres.read(read)).await?.map(Row::Postgres)
+            }
         })
     }
 
@@ -63,8 +80,8 @@ impl Database {
     pub(crate) async fn change(&self, area: Area) -> Result<Change, StoreError> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Change::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
-            Self::Postgres { writers, .. } => {
-                let mut change = Change::Postgres(writers.begin().await?);
+            Self::Postgres(postgres) => {
+                let mut change = Change::Postgres(Box::pin(postgres.begin()).await?);
                 change.also(area).await?;
                 Ok(change)
             }
@@ -78,10 +95,7 @@ impl Database {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres { writers, readers } => {
-                readers.close().await;
-                writers.close().await;
-            }
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 }

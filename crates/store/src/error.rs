@@ -73,6 +73,9 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(error) => of_database(error.as_ref()),
             sqlx::Error::PoolTimedOut => Self::Unavailable("no connection became free in time".into()),
             sqlx::Error::PoolClosed => Self::Unavailable("closed".into()),
+            sqlx::Error::Tls(error) => Self::Unavailable(format!(
+                "no TLS to PostgreSQL, see sslmode and sslrootcert in store.url: {error}"
+            )),
             sqlx::Error::Configuration(_) => Self::invalid("store.url", "a valid address of a database"),
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::ColumnNotFound(_)

@@ -1,15 +1,19 @@
 //! Opening and closing a store.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Connection,
     pool::PoolOptions,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Database, sql::sql};
+use super::{
+    Database,
+    postgres::{Limits, Postgres},
+    sql::sql,
+};
 use crate::{StoreError, migrate::migrate};
 
 /// The control plane's records. Clones share their connections.
@@ -21,11 +25,11 @@ pub struct Store {
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Connections that read, 1 to 64.
+    /// Connections that read, 1 to 64. On PostgreSQL four more write.
     pub readers: u32,
     /// How long a write waits for a lock that another process, or on PostgreSQL another transaction, holds.
     pub busy_timeout: Duration,
-    /// How long a call waits for a connection to become free, or to be made.
+    /// How long a call waits for a connection to become free, or to be made; where there is no database, it is refused sooner.
     pub acquire_timeout: Duration,
 }
 
@@ -109,9 +113,12 @@ async fn open_postgres(url: &str, options: &StoreOptions) -> Result<Database, St
     let settings = PgConnectOptions::from_str(url).map_err(|_| bad_url())?;
     let lock_timeout_ms = options.busy_timeout.as_millis().to_string();
     let settings = settings.application_name("emostream").options([("lock_timeout", lock_timeout_ms)]);
-    let writers = PgPoolOptions::connect_with(pool(POSTGRES_WRITERS, options), settings.clone()).await?;
-    let readers = pool(options.readers, options).connect_with(settings).await?;
-    Ok(Database::Postgres { writers, readers })
+    let limits = Limits {
+        writers: POSTGRES_WRITERS,
+        readers: options.readers,
+        acquire_timeout: options.acquire_timeout,
+    };
+    Ok(Database::Postgres(Arc::new(Postgres::connect(settings, limits).await?)))
 }
 
 /// Creates the file if there is none, readable by its owner alone; SQLite gives its side files the same rights.

@@ -9,6 +9,7 @@ mod fixtures;
 mod kills;
 mod moments;
 mod placement;
+mod postgres;
 mod schema;
 mod settings;
 mod setup;
