@@ -11,6 +11,7 @@ mod command_line;
 mod compat;
 mod crash;
 mod disk;
+mod edges;
 mod full_log;
 mod harness;
 mod hostile;
