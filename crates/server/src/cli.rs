@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, ConfigError, Layers, Preset, load, with_dotenv};
 
 mod check_config;
+mod clusters;
 mod doctor;
 mod export;
 mod log;
@@ -47,6 +48,7 @@ Examples:
   emostream serve --set log.durability=os --listen 0.0.0.0:80
   emostream user add ada --role broadcaster          somebody who may change settings; the password is asked for
   emostream log cat --topic emote-output             windows, moments and settings as JSON lines
+  emostream clusters ls                              clusters, their edges, and who holds how many viewers
   emostream export moments --channel main --format youtube --recording-started-at 2026-04-06T19:00:00Z
   emostream doctor --config emostream.toml           what is wrong with this installation
   emostream topics create --set kafka.bootstrap_servers=localhost:9092 --set log.kind=kafka
@@ -69,6 +71,8 @@ enum Command {
     Moments(moments::MomentsArgs),
     /// Make, change, list and remove accounts, also while a server runs.
     User(user::UserArgs),
+    /// Look at clusters and their edges, also while a server runs.
+    Clusters(clusters::ClustersArgs),
     /// Find out what is wrong with this installation, and what to do about it. Exit code 1 if something is.
     Doctor(Box<doctor::DoctorArgs>),
     /// Make or check the topics of a fleet on Kafka.
@@ -142,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Moments(args) => moments::run(&args),
         Command::User(args) => user::run(&args),
+        Command::Clusters(args) => clusters::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::Simulate(args) => simulate(*args),

@@ -39,8 +39,8 @@ pub use clusters::{ClusterView, EdgeView};
 use contact::Contact;
 pub use devices::ConnectedDevice;
 use group::{Group, NotDone};
-pub use house::EdgeState;
-use house::{Hearing, House};
+use house::House;
+pub use house::{EdgeState, Hearing};
 use line::Line;
 pub use line::Waiting;
 pub use places::{Device, Placed, Wanted, Who};
@@ -99,9 +99,8 @@ impl Placement {
         tasks: &Tasks,
     ) -> anyhow::Result<Arc<Self>> {
         let Components { store, signer, dir, metrics, clock } = components;
-        let us = |ms: u32| i64::from(ms) * 1_000;
-        let hearing = Hearing { ttl_us: us(config.ttl_ms), report_us: us(config.report_ms) };
-        let contact = Contact::new(clock, hearing.ttl_us, us(config.ticket_ms));
+        let hearing = Hearing::of(config);
+        let contact = Contact::new(clock, hearing.ttl_us, i64::from(config.ticket_ms) * 1_000);
         for cluster in &config.clusters {
             store.put_cluster(&cluster.name, cluster.capacity, contact.now_us()).await?;
         }

@@ -3,6 +3,7 @@
 mod command;
 mod logins;
 mod matrix;
+mod registration;
 mod users;
 
 use std::{net::SocketAddr, path::Path};

@@ -17,6 +17,7 @@ mod harness;
 mod hostile;
 mod http;
 mod internal;
+mod placement;
 mod reference;
 mod restart;
 mod scenarios;

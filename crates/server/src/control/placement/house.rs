@@ -7,6 +7,8 @@ use emostream_protocol::placement::EdgeReport;
 use emostream_store::{Cluster, EdgeRecord};
 use uuid::Uuid;
 
+use crate::config::PlacementConfig;
+
 /// How an edge is, for those who look after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EdgeState {
@@ -40,16 +42,22 @@ impl EdgeState {
 
 /// How long what is heard of edges holds, µs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Hearing {
+pub struct Hearing {
     /// An edge that was heard longer ago is lost.
-    pub(super) ttl_us: i64,
+    pub ttl_us: i64,
     /// Edges report so often.
-    pub(super) report_us: i64,
+    pub report_us: i64,
 }
 
 impl Hearing {
+    /// As it is configured.
+    pub fn of(config: &PlacementConfig) -> Self {
+        let us = |ms: u32| i64::from(ms) * 1_000;
+        Self { ttl_us: us(config.ttl_ms), report_us: us(config.report_ms) }
+    }
+
     /// How an edge is.
-    pub(super) fn state(&self, edge: &EdgeRecord, now_us: i64) -> EdgeState {
+    pub fn state(&self, edge: &EdgeRecord, now_us: i64) -> EdgeState {
         let silent_us = now_us - edge.heard_us;
         if silent_us >= self.ttl_us {
             EdgeState::Lost
