@@ -44,6 +44,56 @@ pub struct Login {
     password: String,
 }
 
+/// A new account of system B, or a client of system D that wants a place: the fields decide.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body that is read field by field")]
+pub struct RegisterRequest {
+    /// System B: name of the account.
+    name: Option<String>,
+    /// System B: its tier, where people choose their own.
+    tier: Option<u8>,
+    /// System B: its password.
+    password: Option<String>,
+    /// System D: id that the client gave itself, 1 to 64 bytes.
+    client_id: Option<String>,
+    /// System D: where it is called with each line of a window; absent: it reads `GET /notify-client`.
+    client_url: Option<String>,
+}
+
+/// System B's account, just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Registered {
+    /// Its name.
+    pub(super) name: String,
+    /// Its tier.
+    pub(super) tier: u8,
+}
+
+/// System B's login: who it is, and where the live stream is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClusterLogin {
+    /// For `Authorization: Bearer`, as system A's.
+    pub(super) token: String,
+    /// Tier of the account.
+    pub(super) tier: u8,
+    /// The allotted cluster.
+    #[schema(inline)]
+    pub(super) cluster: ClusterPlace,
+    /// Opens one connection there, `/?ticket=`, within half a minute.
+    pub(super) ticket: String,
+    /// The device: the same one takes over its own place.
+    pub(super) device_id: String,
+}
+
+/// A cluster's server.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClusterPlace {
+    /// Name of the cluster.
+    pub(super) name: String,
+    /// Where it is.
+    pub(super) url: String,
+}
+
 /// What `/settings` asks for.
 #[derive(Serialize, ToSchema)]
 pub struct Token {
@@ -92,19 +142,9 @@ pub struct AllowedList(#[schema(inline)] Vec<Allowed>);
 #[expect(dead_code, reason = "describes a list")]
 pub struct AllowedChanges(#[schema(inline)] Vec<AllowedChange>);
 
-/// A client of system D that wants a place.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body that is read field by field")]
-pub struct Registration {
-    /// Id that the client gave itself, 1 to 64 bytes.
-    client_id: String,
-    /// Where it is called with each line of a window; absent: it reads `GET /notify-client`.
-    client_url: Option<String>,
-}
-
 /// A client's place.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Registered {
+pub struct ClientPlace {
     /// The edge that holds it.
     pub(super) subscriber: String,
     /// That edge's cluster.

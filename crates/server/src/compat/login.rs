@@ -1,17 +1,23 @@
-//! System A's login: name and password for a token, which `/settings` asks for.
+//! `POST /login`: system A's, name and password for a token; and system B's, which leads to a cluster. The body's fields decide.
 
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json,
     extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
 };
+use serde_json::Value;
 
 use super::{
-    body::{self, Shape},
-    documents::Token,
+    body::{self, Fields, Shape},
+    documents::{ClusterLogin, ClusterPlace, Token},
 };
-use crate::http::{app::App, problem::Problem};
+use crate::{
+    control::placement::{Device, Wanted, Who},
+    http::{app::App, problem::Problem},
+};
 
 /// What system A's login form sends.
 const CREDENTIALS: Shape = Shape {
@@ -19,14 +25,75 @@ const CREDENTIALS: Shape = Shape {
     said: "a JSON object {\"username\": string, \"password\": string} (system A)",
 };
 
-/// `POST /login`. The token is that of `POST /v1/login`, with the same limits on attempts.
+/// What system B's users send.
+const NAMED: Shape = Shape {
+    required: &["name", "password"],
+    said: "a JSON object {\"name\": string, \"password\": string, \"device_id\": string or absent} (system B)",
+};
+
+/// What fits neither is told both.
+const EITHER: Shape = Shape {
+    required: &["username", "password"],
+    said: "a JSON object {\"username\": string, \"password\": string} (system A) or {\"name\": string, \"password\": \
+           string, \"device_id\": string or absent} (system B)",
+};
+
+/// Characters of a program's name that stands for a device's.
+const AGENT_CHARS_MAX: usize = 40;
+
+/// `POST /login`. The token is that of `POST /v1/login`, with the same limits on attempts; system B's is sent to a cluster
+/// as by `POST /v1/placements`.
 pub async fn login(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
-) -> Result<Json<Token>, Problem> {
-    let fields = CREDENTIALS.fields(body::read(&app, request).await?)?;
+) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
+    let body = body::read(&app, request).await?;
+    if body.get("username").is_none() && body.get("name").is_some() {
+        return to_cluster(&app, peer, &headers, body).await;
+    }
+    let shape = if body.get("username").is_some() { CREDENTIALS } else { EITHER };
+    let fields = shape.fields(body)?;
     let (username, password) = (fields.text("username")?, fields.text("password")?);
     let logged_in = app.control()?.accounts.login(username, password, peer.ip()).await?;
-    Ok(Json(Token { token: logged_in.token }))
+    Ok(Json(Token { token: logged_in.token }).into_response())
+}
+
+/// Logs in, and takes a place on a cluster for the device.
+async fn to_cluster(
+    app: &App,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    body: Value,
+) -> Result<Response, Problem> {
+    let fields = NAMED.fields(body)?;
+    let device = device(&fields, headers)?;
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    let (line, end_device) =
+        (own(fields.optional_text("line")?), own(fields.optional_text("end_device_id")?));
+    let control = app.control()?;
+    let logged_in = control.accounts.login(fields.text("name")?, fields.text("password")?, peer.ip()).await?;
+    let (device_id, tier) = (device.id.clone(), control.accounts.tier_of(&logged_in.user));
+    let who = Who::Account { id: logged_in.user.id, name: logged_in.user.name, device };
+    let placed = control.placement.place(Wanted { who, line, end_device }).await?;
+    let url = placed.url(headers.get(header::HOST).and_then(|host| host.to_str().ok()));
+    let answer = ClusterLogin {
+        token: logged_in.token,
+        tier,
+        cluster: ClusterPlace { name: placed.edge.cluster, url },
+        ticket: placed.ticket,
+        device_id,
+    };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// The device that logs in. One without a name goes by that of its program.
+fn device(fields: &Fields, headers: &HeaderMap) -> Result<Device, Problem> {
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let program = agent.and_then(|agent| agent.split_whitespace().next());
+    let program = program.map(|program| program.chars().take(AGENT_CHARS_MAX).collect());
+    let name = own(fields.optional_text("device_name")?).or(program);
+    Device::new(own(fields.optional_text("device_id")?), name)
 }

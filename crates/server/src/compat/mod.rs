@@ -7,6 +7,8 @@
 //! | `POST /emojis` | B | `{"emoji","user_id"?}` | 200 `{"status":"queued","message_id"}` | [`taps`] |
 //! | `GET /health` | E | | `{"status","kafka_connected","buffer_size"}` | `http::health` |
 //! | `POST /login` | A | `{"username","password"}` | 200 `{"token"}`; 401 | [`login`] |
+//! | `POST /login` | B | `{"name","password","device_id"?}` | 200 `{"token","tier","cluster":{"name","url"},"ticket"}`; 401; 409 `{"error","devices"}`; 503 with `Retry-After` | [`login`] |
+//! | `POST /register` | B | `{"name","tier","password"}` | 201 `{"name","tier"}`; 409 where the name is taken | [`register`] |
 //! | `GET`, `PUT /settings/threshold` | A | `{"threshold"}`, with a token | the same; `PUT` selects the plain rule | [`settings`] |
 //! | `GET`, `PUT /settings/interval` | A | `{"interval"}`, with a token | the same; `PUT` selects the plain rule | [`settings`] |
 //! | `GET /settings/allowed-emotes` | A | a token | the allowed, `[{"emote"}]` | [`settings`] |

@@ -87,7 +87,7 @@ impl Client<'_> {
 
     /// Logs in until a cluster has room.
     async fn log_in(&self) -> Result<Place> {
-        let body = json!({
+        let mut body = json!({
             "name": self.args.name,
             "password": self.args.password,
             "device_id": self.device,
@@ -102,6 +102,8 @@ impl Client<'_> {
                 }
                 Ok(answer) if is_busy(answer.status) => {
                     let why = format!("{} waits: {}", self.args.name, answer.error());
+                    // Whoever says where it stood keeps its place.
+                    body["line"] = answer.body["line"]["token"].clone();
                     sleep(answer.pause()).await;
                     why
                 }

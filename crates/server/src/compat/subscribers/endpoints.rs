@@ -16,7 +16,7 @@ use super::{At, Refused, calls, events};
 use crate::{
     compat::{
         body::{self, Shape},
-        documents::{Deregistered, Registered, SubscribersFull},
+        documents::{ClientPlace, Deregistered, SubscribersFull},
     },
     http::{
         app::App,
@@ -55,7 +55,7 @@ pub(in crate::compat) async fn register(app: &App, at: At<'_>, body: Value) -> R
     match app.subscribers()?.register(at, client, url.as_ref()).await {
         Ok(subscriber) => {
             let room = subscriber.room();
-            Ok(Json(Registered {
+            Ok(Json(ClientPlace {
                 subscriber: room.name.clone(),
                 cluster: room.cluster.clone(),
                 capacity: room.capacity,

@@ -8,8 +8,8 @@ use crate::{
     compat::{
         bridge,
         documents::{
-            AllowedChanges, AllowedList, Deregistered, Interval, Leave, Login, Notification, QueuedTap,
-            Registered, Registration, TapAnswer, Threshold, TimedTap, Token,
+            AllowedChanges, AllowedList, ClientPlace, Deregistered, Interval, Leave, Login, Notification,
+            QueuedTap, RegisterRequest, TapAnswer, Threshold, TimedTap, Token,
         },
         login, register, settings, subscribers, taps,
     },
@@ -108,8 +108,11 @@ pub(super) const ROUTES: &[Route] = &[
         access: Access::Anyone,
         errors: LOGIN_ERRORS,
         document: Document {
-            summary: "Log in, as system A's front end does",
-            description: "The token is that of /v1/login, good for an hour.",
+            summary: "Log in, as system A's front end and system B's page do",
+            description: "The token is that of /v1/login, good for an hour. With `name` instead of `username` it is system B's: \
+                the answer has tier, cluster and a ticket for it as well; 409 with `devices` where the tier's devices are all \
+                connected, and `end_device_id` ends one of them; 503 with Retry-After where no cluster has room, and `line` \
+                of it keeps the place in line.",
             parameters: &[],
             request: Some(("application/json", Login::schema)),
             status: 200,
@@ -123,13 +126,14 @@ pub(super) const ROUTES: &[Route] = &[
         access: Access::Anyone,
         errors: REGISTER_ERRORS,
         document: Document {
-            summary: "Ask for a place, as system D's clients do",
-            description: "Where every place is taken the answer is 503 with Retry-After and the capacity: the client asks \
+            summary: "Make an account, as system B's users do, or ask for a place, as system D's clients do",
+            description: "The body's fields decide. System B: 201 with name and tier; 409 where the name is taken. System D: \
+                where every place is taken the answer is 503 with Retry-After and the capacity: the client asks \
                 again. A client with a client_url is called there; only addresses in compat.notify_networks are.",
             parameters: &[],
-            request: Some(("application/json", Registration::schema)),
+            request: Some(("application/json", RegisterRequest::schema)),
             status: 200,
-            answer: ("application/json", Some(Registered::schema)),
+            answer: ("application/json", Some(ClientPlace::schema)),
         },
         handler: || post(register::register),
     },
@@ -237,8 +241,12 @@ const LOGIN_ERRORS: &[ErrorType] = &[
     ErrorType::FieldMissing,
     ErrorType::FieldInvalid,
     ErrorType::CredentialsWrong,
+    ErrorType::TokenInvalid,
+    ErrorType::DeviceLimit,
+    ErrorType::NoRoom,
     ErrorType::RateLimited,
     ErrorType::Overloaded,
+    ErrorType::Stopping,
     ErrorType::StoreUnavailable,
     ErrorType::RoleNotHere,
     ErrorType::Internal,
@@ -251,8 +259,14 @@ const REGISTER_ERRORS: &[ErrorType] = &[
     ErrorType::BodyTimeout,
     ErrorType::FieldMissing,
     ErrorType::FieldInvalid,
+    ErrorType::Forbidden,
+    ErrorType::NameTaken,
+    ErrorType::RateLimited,
+    ErrorType::Overloaded,
     ErrorType::NodeFull,
+    ErrorType::StoreUnavailable,
     ErrorType::RoleNotHere,
+    ErrorType::Internal,
 ];
 
 const DEREGISTER_ERRORS: &[ErrorType] = &[

@@ -7,6 +7,7 @@ mod cors;
 mod health;
 mod presets;
 mod settings;
+mod socket_clusters;
 mod subscribers;
 mod taps;
 #[cfg(feature = "kafka")]
