@@ -66,7 +66,7 @@ test('registered by POST, sent to a cluster, sees the stream there, and posts', 
   page.on('websocket', (socket) => sockets.push(socket.url()));
   await logIn(page, 'ada');
   await isLive(page);
-  await expect(connection(page)).toHaveText(/^Live · cluster[12]$/);
+  await expect(connection(page)).toHaveText(/Live · cluster[12]/);
   await expect(page.getByRole('navigation')).toContainText('ada');
   const edge = new globalThis.URL(sockets.at(-1)!);
   expect(edge.searchParams.get('ticket')).toBeTruthy();
