@@ -12,6 +12,7 @@ use crate::{
     say,
 };
 
+mod accounts;
 pub(crate) mod aggregation;
 mod append;
 mod archive;
@@ -46,6 +47,7 @@ const CASES: &[(&str, Case)] = &[
     ("screen", screen::run),
     ("memory", memory::run),
     ("start", start::run),
+    ("accounts", accounts::run),
     ("kafka", kafka::run),
 ];
 

@@ -52,7 +52,7 @@ pub struct Problem {
     /// The version that holds, where another was expected; the answer's ETag.
     pub version: Option<u64>,
     /// Further members of the document, by which a client can go on: devices that are connected, a place in a line.
-    pub members: Map<String, Value>,
+    pub members: Option<Box<Map<String, Value>>>,
 }
 
 /// A version as an ETag (RFC 9110 §8.8.3).
@@ -73,8 +73,14 @@ impl Problem {
             retry_after: None,
             server_time_ms: None,
             version: None,
-            members: Map::new(),
+            members: None,
         }
+    }
+
+    /// The same with a further member of the document.
+    pub fn with(mut self, member: &'static str, value: Value) -> Self {
+        self.members.get_or_insert_default().insert(member.to_owned(), value);
+        self
     }
 
     /// A parameter that is wrong.
@@ -168,7 +174,7 @@ impl Problem {
             #[serde(skip_serializing_if = "Option::is_none")]
             server_time: Option<String>,
             #[serde(flatten)]
-            members: &'a Map<String, Value>,
+            members: Option<&'a Map<String, Value>>,
         }
         let (status, name, title) = self.kind.facts();
         let server_time = self.server_time_ms.map(time::format_ms);
@@ -179,7 +185,7 @@ impl Problem {
             detail: &self.detail,
             field: self.field.as_deref(),
             server_time,
-            members: &self.members,
+            members: self.members.as_deref(),
         };
         serde_json::to_vec(&json).expect("strings and numbers can be written as JSON")
     }
@@ -209,7 +215,7 @@ impl Problem {
     /// The form of errors outside of `/v1`: `{"error": "…"}`, with the further members beside it.
     pub fn into_short_response(mut self) -> Response {
         let mut headers = self.headers();
-        let mut json = std::mem::take(&mut self.members);
+        let mut json = self.members.take().map(|members| *members).unwrap_or_default();
         json.insert("error".to_owned(), self.detail.into());
         let json = Value::Object(json);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

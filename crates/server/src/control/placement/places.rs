@@ -287,23 +287,17 @@ fn account_gone() -> Problem {
 }
 
 fn device_limit(devices: Vec<Lease>) -> Problem {
-    let mut problem = Problem::new(
-        ErrorType::DeviceLimit,
-        "as many devices are connected as the account's tier allows; end one of them, or close it",
-    );
+    let detail = "as many devices are connected as the account's tier allows; end one of them, or close it";
     let shown = |lease| serde_json::to_value(ConnectedDevice::from(lease)).unwrap_or_default();
     let devices: Vec<_> = devices.into_iter().map(shown).collect();
-    problem.members.insert("devices".to_owned(), devices.into());
-    problem
+    Problem::new(ErrorType::DeviceLimit, detail).with("devices", devices.into())
 }
 
 fn no_room(waiting: &Waiting) -> Problem {
     let detail = format!("there is no room at this moment; you are number {} in line", waiting.place);
-    let mut problem =
-        Problem { retry_after: Some(waiting.ask_again), ..Problem::new(ErrorType::NoRoom, detail) };
     let line = json!({ "token": waiting.token, "place": waiting.place, "waiting": waiting.waiting });
-    problem.members.insert("line".to_owned(), line);
-    problem
+    let problem = Problem::new(ErrorType::NoRoom, detail).with("line", line);
+    Problem { retry_after: Some(waiting.ask_again), ..problem }
 }
 
 #[cfg(test)]
