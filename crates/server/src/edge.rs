@@ -151,6 +151,7 @@ impl Edge {
     pub fn report(&self, placement: &PlacementConfig, tasks: &Tasks) {
         for gate in &self.gates {
             let Some(link) = self.link.clone() else {
+                gate.told.cancel();
                 gate.reported.cancel();
                 continue;
             };
@@ -164,6 +165,13 @@ impl Edge {
     /// Lets nobody in from now on; control sends viewers elsewhere.
     pub fn leave(&self) {
         self.each_gate(Gate::leave);
+    }
+
+    /// Waits until control knows that edges are left, or does not answer.
+    pub async fn told(&self) {
+        for gate in &self.gates {
+            gate.told().await;
+        }
     }
 
     /// Tells all viewers to go elsewhere.

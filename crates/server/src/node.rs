@@ -207,6 +207,7 @@ impl Node {
         step("lines for other people", self.foreign.stop()).await;
         self.app.viewers_leave.cancel();
         if let Some(edge) = &self.app.edge {
+            step("news to control that edges are left", edge.told()).await;
             edge.empty();
         }
         step("connections", self.server.finish()).await;

@@ -127,6 +127,11 @@ impl Placement {
         Ok(placement)
     }
 
+    /// Whether the store answers.
+    pub fn store_answers(&self) -> bool {
+        self.core.contact.is_answering()
+    }
+
     /// Public halves of the keys that tickets are signed with.
     pub fn keys(&self) -> &TicketKeys {
         self.signer.public()

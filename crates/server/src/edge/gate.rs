@@ -51,6 +51,8 @@ pub struct Gate {
     refusals: LogThrottle,
     /// Something is worth a report before its time.
     pub(super) news: Notify,
+    /// Control was told that nobody is let in any more, or did not answer when it was told.
+    pub(super) told: CancellationToken,
     /// Everybody has gone: one last report.
     pub(super) finished: CancellationToken,
     /// It was sent, or nobody sends any.
@@ -176,6 +178,7 @@ impl Gate {
             is_stopping: AtomicBool::new(false),
             refusals: LogThrottle::default(),
             news: Notify::new(),
+            told: CancellationToken::new(),
             finished: CancellationToken::new(),
             reported: CancellationToken::new(),
         })
@@ -291,6 +294,11 @@ impl Gate {
         self.is_stopping.store(true, Ordering::Release);
         self.state().admission.set_leaving();
         self.news.notify_one();
+    }
+
+    /// Waits until control was told, or does not answer: else it would send those back who are told to go.
+    pub async fn told(&self) {
+        self.told.cancelled().await;
     }
 
     /// Tells all viewers to go.

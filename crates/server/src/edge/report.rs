@@ -30,7 +30,7 @@ pub(super) struct Reports {
 
 impl Reports {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let _done = self.gate.reported.clone().drop_guard();
+        let _done = (self.gate.told.clone().drop_guard(), self.gate.reported.clone().drop_guard());
         let mut is_answered = true;
         while !self.gate.finished.is_cancelled() {
             is_answered = self.send(PATIENCE, is_answered).await;
@@ -57,11 +57,14 @@ impl Reports {
     /// Whether control has answered. Only a change of that goes to the log.
     async fn send(&self, patience: Duration, was_answered: bool) -> bool {
         let report = self.gate.report();
-        let (number, edge) = (report.number, self.gate.name());
+        let (number, is_leaving, edge) = (report.number, report.is_leaving, self.gate.name());
         let answer = match tokio::time::timeout(patience, self.link.report(report)).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer in {patience:?}")),
         };
+        if is_leaving {
+            self.gate.told.cancel();
+        }
         let kind = if answer.is_ok() { "answered" } else { "failed" };
         self.metrics.placement_reports.get_or_create(&Labelled { kind }).inc();
         match answer {

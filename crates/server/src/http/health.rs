@@ -24,6 +24,9 @@ pub struct Readiness {
     ready: bool,
     /// One line for each thing that is missing.
     waiting_for: Vec<&'static str>,
+    /// On a node with control, whether its store answers: `ok` or `silent`. Reactions and viewers do without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'static str>,
 }
 
 /// Answer of `/health`.
@@ -70,7 +73,13 @@ pub fn readiness(app: &App) -> Readiness {
     if app.pressure.is_counting_behind() {
         waiting_for.push("aggregate: the log is being counted");
     }
-    Readiness { ready: waiting_for.is_empty(), waiting_for }
+    let is_answering = app.control.as_ref().map(|control| control.placement.store_answers());
+    // Where reactions are taken or shown as well, these go on, and traffic must go on coming for them.
+    if is_answering == Some(false) && app.intake.is_none() && app.edge.is_none() {
+        waiting_for.push("control: the store does not answer");
+    }
+    let store = is_answering.map(|is_answering| if is_answering { "ok" } else { "silent" });
+    Readiness { ready: waiting_for.is_empty(), waiting_for, store }
 }
 
 /// `GET /health`, with the fields that clients of system E read.

@@ -12,6 +12,7 @@
 
 mod brokers;
 mod crowd;
+mod edges;
 mod faults;
 mod fleet;
 #[allow(dead_code, reason = "shared with the tests of one process, which need all of it")]
@@ -28,6 +29,8 @@ mod roles;
 mod security;
 mod stops;
 mod undisturbed;
+#[path = "../it/edges/watch.rs"]
+mod watch;
 
 /// The channels that the crowd reacts in. Their rows are in different partitions of the output.
 const CHANNELS: [&str; 2] = ["main", "lobby"];

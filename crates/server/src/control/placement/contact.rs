@@ -20,13 +20,18 @@ struct State {
     heard_us: i64,
     /// Something failed, and nothing was written since.
     is_down: bool,
+    /// The last thing that was asked of it failed.
+    has_failed: bool,
 }
+
+/// The store is asked something twice a second; without an answer for so long, it does not answer.
+const SILENCE_US: i64 = 5_000_000;
 
 impl Contact {
     /// Control starts now: edges get one time to live to report.
     pub(super) fn new(clock: Arc<dyn Clock>, ttl_us: i64, ticket_us: i64) -> Self {
         let now_us = clock.now_ms() * 1_000;
-        let state = State { grace_from_us: now_us, heard_us: now_us, is_down: false };
+        let state = State { grace_from_us: now_us, heard_us: now_us, is_down: false, has_failed: false };
         Self { clock, ttl_us, ticket_us, state: Mutex::new(state) }
     }
 
@@ -51,15 +56,24 @@ impl Contact {
                     tracing::warn!(error, "the store does not answer; placements and reports wait");
                 }
                 state.is_down = true;
+                state.has_failed = true;
             }
             _ => {
                 state.heard_us = now_us;
+                state.has_failed = false;
                 if is_change && state.is_down {
                     tracing::info!("the store answers again; edges have one time to live to report");
                     state.is_down = false;
                 }
             }
         }
+    }
+
+    /// Whether the store answered when it was asked last, and that not long ago.
+    pub(super) fn is_answering(&self) -> bool {
+        let now_us = self.now_us();
+        let state = self.state();
+        !state.has_failed && now_us - state.heard_us <= SILENCE_US
     }
 
     /// Now, µs since the Unix epoch.
@@ -80,6 +94,19 @@ mod tests {
     use emostream_store::StoreError;
 
     use super::Contact;
+
+    #[test]
+    fn whether_the_store_answers_is_known_by_its_last_answer() {
+        let clock = Arc::new(ManualClock::new(1_000_000));
+        let contact = Contact::new(clock.clone(), 10_000_000, 30_000_000);
+        assert!(contact.is_answering());
+        contact.note(&Err::<(), _>(StoreError::Unavailable("gone".into())), false);
+        assert!(!contact.is_answering());
+        contact.note(&Ok(()), false);
+        assert!(contact.is_answering(), "reading is enough");
+        clock.set(1_005_001);
+        assert!(!contact.is_answering(), "asked again and again, and nothing came");
+    }
 
     #[test]
     fn grace_begins_when_something_can_be_written_again() {

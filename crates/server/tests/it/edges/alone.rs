@@ -72,16 +72,16 @@ async fn who_is_connected_stays_while_control_is_down_and_is_known_when_it_is_ba
     }
     let mut ada = Signed::login(control_at, "ada", PASSWORD).await;
     let mut bob = Signed::login(control_at, "bob", PASSWORD).await;
-    let mut phone = until_placed(&mut ada, "phone").await.join().await;
+    let mut phone = until_placed(&mut ada, "phone").await.join("main").await;
     phone.next_of("hello").await;
     // It is used only when control is gone.
     let before = until_placed(&mut bob, "tablet").await;
 
     control.kill9();
     sees_what_comes(&mut phone, node.address).await;
-    let mut tablet = before.join().await;
+    let mut tablet = before.join("main").await;
     tablet.next_of("hello").await;
-    let mut again = before.join().await;
+    let mut again = before.join("main").await;
     assert_eq!(end_of(&mut again).await, closed(4007, "ticket-refused"), "once, without control too");
     let said = async || node.process.stderr().contains("control does not answer reports").then_some(());
     wait_for("the edge to notice", said).await;
@@ -120,7 +120,7 @@ async fn what_an_edge_held_is_free_when_it_stops_or_dies() {
     let mut ada = Signed::login(control_at, "ada", PASSWORD).await;
     for kills in [false, true] {
         let node = outpost(dir.path(), control_at);
-        let mut phone = until_placed(&mut ada, "phone").await.join().await;
+        let mut phone = until_placed(&mut ada, "phone").await.join("main").await;
         phone.next_of("hello").await;
         let connected = async |ada: &mut Signed| {
             let devices = ada.get("/v1/me/devices").await.json();

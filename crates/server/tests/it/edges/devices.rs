@@ -8,7 +8,7 @@ use crate::harness::{client::Viewer, signed::Signed, wait_for};
 
 async fn connect(signed: &mut Signed, device: &str) -> (Viewer, Placed) {
     let placed = Placed::of(&place_device(signed, device).await);
-    let mut viewer = placed.join().await;
+    let mut viewer = placed.join("main").await;
     viewer.next_of("hello").await;
     (viewer, placed)
 }
@@ -54,7 +54,7 @@ async fn a_device_too_many_is_told_of_the_others_and_may_end_one() {
     let wanted = json!({"channel": "main", "device_id": "laptop", "end_device_id": "phone"});
     let laptop = Placed::of(&ada.json("POST", "/v1/placements", &wanted).await);
     assert_eq!(end_of(&mut phone).await, closed(4505, "device-ended"));
-    let mut laptop = laptop.join().await;
+    let mut laptop = laptop.join("main").await;
     laptop.next_of("hello").await;
     assert_eq!(ada.send("DELETE", "/v1/me/devices/laptop", &[], "").await.status, 204);
     assert_eq!(end_of(&mut laptop).await, closed(4505, "device-ended"));
@@ -66,7 +66,7 @@ async fn a_device_too_many_is_told_of_the_others_and_may_end_one() {
         let answer = place_device(&mut ada, "tablet").await;
         (answer.status == 200).then(|| Placed::of(&answer))
     };
-    let mut tablet = wait_for("the place of the device that went", next).await.join().await;
+    let mut tablet = wait_for("the place of the device that went", next).await.join("main").await;
     tablet.next_of("hello").await;
 
     // A ticket whose device is ended before it is used opens nothing for long.
@@ -74,7 +74,7 @@ async fn a_device_too_many_is_told_of_the_others_and_may_end_one() {
     assert_eq!(end_of(&mut tablet).await, closed(4505, "device-ended"));
     let unused = Placed::of(&place_device(&mut ada, "watch").await);
     assert_eq!(ada.send("DELETE", "/v1/me/devices/watch", &[], "").await.status, 204);
-    let mut viewer = unused.join().await;
+    let mut viewer = unused.join("main").await;
     // Refused where the edge has heard of it, else closed with its next report.
     let end = end_of(&mut viewer).await;
     assert!([closed(4007, "ticket-refused"), closed(4505, "device-ended")].contains(&end), "{end:?}");

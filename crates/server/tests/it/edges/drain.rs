@@ -8,81 +8,20 @@ use std::{
     },
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{House, Placed, place};
+use super::{
+    House,
+    watch::{Audience, watch},
+};
 use crate::harness::{
-    client::{Seen, Viewer, react},
+    client::{Viewer, react},
     wait_for,
     windows::all_items,
 };
 
 const VIEWERS: usize = 30;
-
-/// What one viewer saw until it was told to stop.
-#[derive(Debug, Default)]
-struct Watched {
-    /// Edges that it was on, in order.
-    edges: Vec<String>,
-    moments: Vec<u64>,
-    gaps: usize,
-    /// Reasons of goodbyes.
-    byes: Vec<String>,
-}
-
-/// Asks until there is a place. Without `wait_for`, whose closure cannot be sent to another thread.
-async fn placed(control: SocketAddr) -> Placed {
-    loop {
-        let answer = place(control, &json!({"channel": "main"})).await;
-        if answer.status == 200 {
-            return Placed::of(&answer);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-}
-
-/// Watches, and comes back through placement at the place where it was, until a moment from the end on is seen.
-async fn watch(control: SocketAddr, joined: Arc<tokio::sync::Semaphore>, end: Arc<AtomicBool>) -> Watched {
-    let mut watched = Watched::default();
-    let mut at: Option<(String, u64)> = None;
-    loop {
-        let placed = placed(control).await;
-        watched.edges.push(placed.edge.clone());
-        let resume =
-            at.as_ref().map(|(epoch, seq)| format!("&epoch={epoch}&since={seq}")).unwrap_or_default();
-        let query = format!("?ticket={}{resume}", placed.ticket);
-        let mut viewer = Viewer::join(placed.address, "main", &query).await.unwrap();
-        loop {
-            let Seen::Frame(frame) = viewer.next().await else { break };
-            watched.take(&frame, &mut at);
-            if frame["type"] == "hello" {
-                joined.add_permits(1);
-            }
-            if frame["type"] == "moment" && frame["emote"] == "🏁" && end.load(Ordering::SeqCst) {
-                return watched;
-            }
-        }
-    }
-}
-
-impl Watched {
-    fn take(&mut self, frame: &Value, at: &mut Option<(String, u64)>) {
-        if let (Some(epoch), Some(seq)) = (frame["epoch"].as_str(), frame["seq"].as_u64()) {
-            // A `hello` repeats where the viewer was.
-            let resumed = at.as_ref().is_some_and(|_| frame["type"] == "hello");
-            if !resumed {
-                *at = Some((epoch.to_owned(), seq));
-            }
-        }
-        match frame["type"].as_str() {
-            Some("moment") => self.moments.push(frame["seq"].as_u64().unwrap()),
-            Some("gap") => self.gaps += 1,
-            Some("bye") => self.byes.push(frame["reason"].as_str().unwrap().to_owned()),
-            _ => {}
-        }
-    }
-}
 
 async fn burst(address: SocketAddr, emote: &str) {
     let burst = json!(vec![json!({"emote": emote}); 5]);
@@ -101,12 +40,12 @@ async fn viewers_of_a_drained_edge_go_on_elsewhere_without_a_missed_moment() {
     ];
     let house = House::start(dir.path(), &[40, 40, 40], &more).await;
     let control = house.address();
-    let (joined, end) = (Arc::new(tokio::sync::Semaphore::new(0)), Arc::new(AtomicBool::new(false)));
+    let audience = Audience::new(control, "main");
     let mut viewers = JoinSet::new();
     for _ in 0..VIEWERS {
-        viewers.spawn(watch(control, joined.clone(), end.clone()));
+        viewers.spawn(watch(audience.clone()));
     }
-    joined.acquire_many(u32::try_from(VIEWERS).unwrap()).await.unwrap().forget();
+    audience.wait_for(VIEWERS).await;
     let mut bursts = JoinSet::new();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
@@ -152,7 +91,7 @@ async fn viewers_of_a_drained_edge_go_on_elsewhere_without_a_missed_moment() {
 
     stop.store(true, Ordering::SeqCst);
     bursts.join_all().await;
-    end.store(true, Ordering::SeqCst);
+    audience.end.store(true, Ordering::SeqCst);
     let last = async || {
         burst(control, "🏁").await;
         let moments = all_items(control, "main", "moments").await;
@@ -171,11 +110,8 @@ async fn viewers_of_a_drained_edge_go_on_elsewhere_without_a_missed_moment() {
     );
     assert!(moved > 0 && u64::try_from(moved).unwrap() >= before, "{moved} moved of {before}");
     for one in &watched {
-        assert_eq!((one.gaps, one.byes.iter().all(|bye| bye == "draining")), (0, true), "{one:?}");
+        one.assert_whole(&archive);
+        assert!(one.byes.iter().all(|bye| bye == "draining"), "{one:?}");
         assert!(one.edges.iter().skip(1).all(|edge| edge != "north-2"), "{:?}", one.edges);
-        let first = archive.iter().position(|seq| Some(seq) == one.moments.first()).unwrap();
-        let expected = &archive[first..first + one.moments.len()];
-        assert_eq!(one.moments, expected, "each moment once, in order: {:?}", one.edges);
-        assert!(first <= 1 || one.edges.len() == 1, "those who were there from the start saw all");
     }
 }

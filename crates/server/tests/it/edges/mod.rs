@@ -4,10 +4,13 @@ mod alone;
 mod devices;
 mod drain;
 mod tickets;
+mod watch;
 
 use std::{net::SocketAddr, path::Path};
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use watch::{Placed, place};
 
 use crate::harness::{
     client::{Answer, Client, Seen, Viewer},
@@ -78,37 +81,9 @@ impl House {
     }
 }
 
-/// Asks for a place as a guest.
-async fn place(address: SocketAddr, wanted: &Value) -> Answer {
-    let mut client = Client::connect(address).await.unwrap();
-    client.post("/v1/placements", "application/json", wanted.to_string()).await.unwrap()
-}
-
 /// Asks for a place for a device of somebody who is logged in.
 async fn place_device(signed: &mut Signed, device: &str) -> Answer {
     signed.json("POST", "/v1/placements", &json!({"channel": "main", "device_id": device})).await
-}
-
-/// A place.
-#[derive(Debug, Clone)]
-struct Placed {
-    edge: String,
-    address: SocketAddr,
-    ticket: String,
-}
-
-impl Placed {
-    fn of(answer: &Answer) -> Self {
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let json = answer.json();
-        let text = |field: &str| json[field].as_str().unwrap().to_owned();
-        let address = text("url").strip_prefix("http://").unwrap().parse().unwrap();
-        Self { edge: text("edge"), address, ticket: text("ticket") }
-    }
-
-    async fn join(&self) -> Viewer {
-        Viewer::join(self.address, "main", &format!("?ticket={}", self.ticket)).await.unwrap()
-    }
 }
 
 /// How a connection ends; frames before are passed over.

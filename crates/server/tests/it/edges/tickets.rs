@@ -36,7 +36,7 @@ async fn what_is_no_good_ticket_here_is_refused_with_the_reason_in_the_log_only(
     let placed = house.guest().await;
     let claims = claims(&signer, &placed.ticket);
     let elsewhere = if placed.edge == "north-1" { "north-2" } else { "north-1" };
-    placed.join().await.next_of("hello").await;
+    placed.join("main").await.next_of("hello").await;
 
     let mut swapped: Vec<_> = placed.ticket.split('.').map(str::to_owned).collect();
     swapped[1] = altered(&signer, &claims, |_| {}).split('.').nth(1).unwrap().to_owned();
@@ -93,7 +93,7 @@ async fn what_is_no_good_ticket_here_is_refused_with_the_reason_in_the_log_only(
     let mut viewer =
         Viewer::join(house.address(), "main", &format!("?ticket={}", fresh.ticket)).await.unwrap();
     assert_eq!(viewer.next().await, closed(4007, "ticket-refused"));
-    fresh.join().await.next_of("hello").await;
+    fresh.join("main").await.next_of("hello").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +102,7 @@ async fn an_edge_takes_as_many_as_it_may_and_a_place_that_is_left_is_free() {
     let house = House::start(dir.path(), &[2], &[]).await;
     let signer = signer(dir.path());
     let first = house.guest().await;
-    let mut one = first.join().await;
+    let mut one = first.join("main").await;
     one.next_of("hello").await;
     let mut two = Viewer::join(first.address, "main", "").await.unwrap();
     two.next_of("hello").await;
@@ -150,7 +150,7 @@ async fn where_tickets_are_required_or_guests_refused_nobody_comes_without() {
         Viewer::join(guest.address, "lounge", &format!("?ticket={}", guest.ticket)).await.unwrap();
     assert_eq!(end_of(&mut viewer).await, closed(4506, "guests-refused"));
     // It was not used up.
-    guest.join().await.next_of("hello").await;
+    guest.join("main").await.next_of("hello").await;
     let answer = place(house.address(), &serde_json::json!({"channel": "lounge"})).await;
     assert_eq!((answer.status, answer.problem().as_deref()), (403, Some("guests-refused")), "{answer:?}");
     let mut ada = house.member("ada").await;
