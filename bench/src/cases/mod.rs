@@ -15,7 +15,6 @@ use crate::{
 mod accounts;
 pub(crate) mod aggregation;
 mod append;
-mod archive;
 mod counted_disk;
 mod fanout;
 mod ingest;
@@ -25,6 +24,7 @@ mod moments;
 mod past;
 mod screen;
 mod start;
+mod store;
 
 /// What benchmarks need.
 struct Bench {
@@ -42,7 +42,8 @@ const CASES: &[(&str, Case)] = &[
     ("append", append::run),
     ("aggregation", aggregation::run),
     ("moments", moments::run),
-    ("archive", archive::run),
+    ("archive", store::archive::run),
+    ("leases", store::leases::run),
     ("fan-out", fanout::run),
     ("screen", screen::run),
     ("memory", memory::run),

@@ -2,6 +2,7 @@
 
 pub(crate) mod fanout;
 pub(crate) mod http;
+pub(crate) mod leases;
 pub(crate) mod rows;
 
 use std::net::SocketAddr;

@@ -81,7 +81,7 @@ impl Database {
         match self {
             Self::Sqlite { writer, .. } => Ok(Change::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
             Self::Postgres(postgres) => {
-                let mut change = Change::Postgres(Box::pin(postgres.begin()).await?);
+                let mut change = Change::Postgres(postgres.begin().await?);
                 change.also(area).await?;
                 Ok(change)
             }

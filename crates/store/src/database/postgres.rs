@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long that look may take. A database that takes longer to connect to is as good as none.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often one of the calls looks while there is none; the others are refused at once.
+/// How often one of the calls looks; while there is no database, the others are refused at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Waits between attempts of what can be repeated: a connection may have been lost with a database that is back already.
@@ -76,7 +76,7 @@ impl Postgres {
 
     /// Begins a transaction.
     pub(super) async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, StoreError> {
-        self.repeatedly(|| self.writers.begin()).await
+        Box::pin(self.repeatedly(|| self.writers.begin())).await
     }
 
     async fn repeatedly<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
@@ -100,14 +100,15 @@ impl Postgres {
     ) -> Result<Result<T, sqlx::Error>, StoreError> {
         self.refuse_while_lost().await?;
         let mut work = std::pin::pin!(work);
-        if let Ok(done) = timeout(PATIENCE, &mut work).await {
-            return Ok(done);
+        loop {
+            if let Ok(done) = timeout(PATIENCE, &mut work).await {
+                return Ok(done);
+            }
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                found = self.look() => found?,
+            }
         }
-        tokio::select! {
-            done = &mut work => return Ok(done),
-            found = self.look() => found?,
-        }
-        Ok(work.await)
     }
 
     /// Refuses at once while there is no database, save for one call now and then that looks.
@@ -128,10 +129,11 @@ impl Postgres {
         let began = Instant::now();
         let _one = self.looking.lock().await;
         let (at, found) = self.looked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if at > began {
+        if at > began || found.is_ok() && at.elapsed() < LOOK_EVERY {
             return found;
         }
-        let found = match timeout(LOOK_TIMEOUT, PgConnection::connect_with(&self.settings)).await {
+        let settings = self.settings.clone().application_name("emostream looks");
+        let found = match timeout(LOOK_TIMEOUT, Box::pin(PgConnection::connect_with(&settings))).await {
             Ok(Ok(connection)) => {
                 // Whether it learns that it is not needed changes nothing.
                 connection.close().await.ok();

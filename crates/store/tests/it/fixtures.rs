@@ -13,6 +13,7 @@ use crate::{
     archive::{all, epoch, source, window},
     channels::{add, named},
     moments::moment,
+    placement::{edge, lease, limits, open, report, reserve, times},
     setup::{NOW, Place},
     users::someone,
 };
@@ -48,8 +49,13 @@ async fn schema_1_is_brought_up_to_date() {
 
 /// One of everything that schema 3 holds.
 async fn fill(store: &Store) {
-    let main = named("main");
     store.create_user(&someone(1, "Ana Žižek", Role::Admin), NOW).await.unwrap();
+    fill_others(store).await;
+}
+
+/// All but users.
+async fn fill_others(store: &Store) {
+    let main = named("main");
     add(store, "main").await;
     let change = ChannelChange {
         recording_started_us: Some(Some(NOW)),
@@ -95,4 +101,71 @@ async fn schema_3_is_read() {
     assert_eq!(store.archive_position(&source()).await, Ok(Some(42)));
     let other = ArchiveSource { partition: 1, ..source() };
     assert_eq!(store.archive_position(&other).await, Ok(None));
+}
+
+/// What schema 5 holds beside.
+async fn fill_placement(store: &Store) {
+    let (a, ana) = (edge("a", 1), someone(1, "", Role::Viewer).id);
+    store.put_cluster("west", Some(500), NOW).await.unwrap();
+    open(store, &edge("a", 9), 1, &[], 0).await;
+    open(store, &a, 1, &[], 0).await;
+    for (id, device) in [(1, "phone"), (2, "laptop"), (3, "tv")] {
+        reserve(store, &lease(id, ana, device, &a), 0).await;
+    }
+    open(store, &a, 2, &[1, 2], 1).await;
+    store.end_lease(ana, "laptop", &times(1)).await.unwrap();
+    store.set_draining("a", true).await.unwrap();
+}
+
+#[tokio::test]
+async fn schema_5_is_read() {
+    let place = Place::sqlite();
+    if std::env::var_os("EMOSTREAM_UPDATE").is_some() && !fixture(5).exists() {
+        let url = format!("sqlite://{}", fixture(5).display());
+        let store = Store::open(&url, &StoreOptions::default()).await.unwrap();
+        fill(&store).await;
+        fill_placement(&store).await;
+        store.close().await;
+    }
+    let store = opened(&place, 5).await;
+    assert_eq!(store.cluster("west").await.unwrap().unwrap().capacity, Some(500));
+    let edges = store.edges().await.unwrap();
+    let facts: Vec<_> =
+        edges.iter().map(|e| (e.name.as_str(), e.number, e.is_draining, e.heard_us)).collect();
+    assert_eq!(facts, [("a", 2, true, times(1).now_us)]);
+    let leases = store.leases_of(someone(1, "", Role::Viewer).id, &times(1)).await.unwrap();
+    let facts: Vec<_> = leases.iter().map(|l| (l.device_id.as_str(), l.is_connected, l.since_us)).collect();
+    assert_eq!(facts, [("tv", false, NOW), ("phone", true, times(1).now_us)]);
+    let orders = store.take_report(&report(&edge("a", 1), 3), &limits(), &times(2)).await;
+    let orders = orders.unwrap();
+    assert_eq!((orders.close.len(), orders.drain), (1, true));
+    let replaced = store.take_report(&report(&edge("a", 9), 2), &limits(), &times(2)).await;
+    assert!(replaced.unwrap().report_all, "the start before is remembered");
+}
+
+/// The steps as they were released: they are never changed, so a database that they have made is what an older version left.
+const STEPS: [&str; 4] = [
+    include_str!("../../src/migrate/0001-users.sql"),
+    include_str!("../../src/migrate/0002-channels.sql"),
+    include_str!("../../src/migrate/0003-archive.sql"),
+    include_str!("../../src/migrate/0004-clusters.sql"),
+];
+
+#[tokio::test]
+async fn every_older_schema_is_brought_up_to_date_on_postgresql() {
+    let Some(place) = Place::postgres("older_schemas").await else { return };
+    for version in 1..=STEPS.len() {
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&place.url).await.unwrap();
+        let fresh = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE emostream_schema (version BIGINT NOT NULL);";
+        let user = "INSERT INTO users VALUES (decode(repeat('07', 16), 'hex'), 'Ana', 'ana', 'admin', '$hash', 2, 1, 1);";
+        let number = format!("INSERT INTO emostream_schema VALUES ({version});");
+        let script = [fresh, &STEPS[..version].concat(), user, &number].concat();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut connection).await.unwrap();
+        let store = place.open().await;
+        let ana = store.user_by_name("ANA").await.unwrap().unwrap();
+        assert_eq!((ana.role, ana.tier), (Role::Admin, Some(2)), "from schema {version}");
+        fill_others(&store).await;
+        store.close().await;
+        assert_eq!(place.open().await.channels(None, 10).await.unwrap().items.len(), 1);
+    }
 }

@@ -10,11 +10,11 @@ use emostream_store::{
 };
 use tokio::runtime::Builder;
 
-use super::{
-    Bench,
-    past::{DAY, EMOTES, busy},
-};
 use crate::{
+    cases::{
+        Bench,
+        past::{DAY, EMOTES, busy},
+    },
     floor::rows::{BARE_TABLE, RawRows, STORE_TABLE},
     measure::processor::process_s,
     report::{Figure, Row, Series},
@@ -56,7 +56,7 @@ struct Day {
     bytes: usize,
 }
 
-pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
+pub(in crate::cases) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let day = Day::of(if bench.quick { DAY / 10 } else { DAY })?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut runs = Runs::default();
