@@ -18,6 +18,8 @@ use crate::{
     watch::{Audience, Placed, watch},
 };
 
+mod viewers;
+
 const PASSWORD: &str = "a password of tests";
 
 /// Viewers of `lobby`, who are guests.

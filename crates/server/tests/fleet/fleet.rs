@@ -1,6 +1,6 @@
 //! A fleet under test: nodes on the same brokers, a crowd that reacts, and what must hold whatever was done to them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use emostream::config::{Layers, load};
 use emostream_protocol::{id::home_partition, row::Row};
@@ -124,6 +124,11 @@ impl Fleet {
     pub(crate) fn node_mut(&mut self, name: &str) -> &mut Node {
         let node = self.nodes.iter_mut().find(|node| node.name == name);
         node.unwrap_or_else(|| panic!("there is no node {name}"))
+    }
+
+    /// Where control is, also after a restart.
+    pub(crate) fn control_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.control_port).into()
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
