@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Long seeds and loads: the same tests as always, with far more of everything, optimised, and a report. This is `make soak`.
-# EMOSTREAM_SEEDS (5000), EMOSTREAM_CRASHES (50), PROPTEST_CASES (20000), EMOSTREAM_SEED_FIRST (chosen at random); for the
+# EMOSTREAM_SEEDS (5000), EMOSTREAM_CRASHES (50), PROPTEST_CASES (20000), EMOSTREAM_SEED_FIRST (chosen at random), EMOSTREAM_VIEWERS (5000); for the
 # fleet EMOSTREAM_FLEET_SEEDS (3), each some twenty minutes, and EMOSTREAM_OUTAGE_S (20; up to half as much again);
 # with KEEP=1 the report is also kept in docs/operations/soak-report.md. A line that a test prints and that begins with
 # "soak: " is copied into the report.
@@ -16,6 +16,7 @@ export EMOSTREAM_CRASHES=${EMOSTREAM_CRASHES:-50}
 export EMOSTREAM_FLEET_SEEDS=${EMOSTREAM_FLEET_SEEDS:-3}
 export EMOSTREAM_OUTAGE_S=${EMOSTREAM_OUTAGE_S:-20}
 export PROPTEST_CASES=${PROPTEST_CASES:-20000}
+export EMOSTREAM_VIEWERS=${EMOSTREAM_VIEWERS:-5000}
 export EMOSTREAM_SEED_FIRST=${EMOSTREAM_SEED_FIRST:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 unset EMOSTREAM_SEED    # asks a test for one seed only, again
 report=$steps_dir/report.md
