@@ -36,7 +36,7 @@ impl MemoryFull {
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(self.node.len() + 20);
         writer.u8(MEMORY_FULL_VERSION);
-        writer.bytes(self.node[..self.node.floor_char_boundary(NODE_BYTES_MAX)].as_bytes());
+        writer.bytes(&self.node.as_bytes()[..self.node.floor_char_boundary(NODE_BYTES_MAX)]);
         writer.varint(self.remembered);
         writer.varint(self.limit);
         writer.into_vec()

@@ -1,7 +1,7 @@
 //! Edges on nodes of their own: people register, log in and are placed wherever they ask; control that is gone takes nobody
 //! away; and an edge that stops is left without a missed moment.
 
-use std::sync::atomic::Ordering;
+use std::{net::SocketAddr, sync::atomic::Ordering};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -21,6 +21,13 @@ use crate::{
 mod viewers;
 
 const PASSWORD: &str = "a password of tests";
+
+const SETTINGS: [&str; 4] = [
+    "placement.report_ms=200",
+    "placement.ttl_ms=3000",
+    "placement.guests_per_s=0",
+    "edge.reconnect_spread_ms=300",
+];
 
 /// Viewers of `lobby`, who are guests.
 const VIEWERS: usize = 6;
@@ -60,34 +67,51 @@ async fn more_moments(fleet: &Fleet, more: usize) {
     wait_for("more moments", seen).await;
 }
 
+/// Somebody new, logged in. Whatever node is asked: what only control knows is passed on to it.
+async fn register(at: SocketAddr, name: &str) -> Signed {
+    let mut client = Client::connect(at).await.unwrap();
+    let body = json!({"username": name, "password": PASSWORD}).to_string();
+    let answer = client.post("/v1/register", "application/json", body).await.unwrap();
+    assert_eq!(answer.status, 201, "{answer:?}");
+    Signed::login(at, name, PASSWORD).await
+}
+
+/// Control, back again, knows that somebody's one device is connected.
+async fn assert_known_again(fleet: &Fleet, person: &mut Signed, device: &str) {
+    let mut there = Signed::again(fleet.node("home").address(), person.token.clone()).await;
+    let known = async || {
+        let devices = there.get("/v1/me/devices").await.json();
+        let is_known = |item: &Value| item["device_id"] == device && item["connected"] == true;
+        devices["items"].as_array()?.iter().any(is_known).then_some(())
+    };
+    wait_for(&format!("{device} to be known again"), known).await;
+    let answer = place_device(person, "another").await;
+    assert_eq!((answer.status, answer.problem().as_deref()), (409, Some("device-limit")), "{answer:?}");
+}
+
+/// The moment by which viewers know that it is over.
+async fn last_moment(fleet: &Fleet, at: SocketAddr) {
+    let last = async || {
+        burst(fleet, "🏁").await;
+        let all = all_items(at, "lobby", "moments").await;
+        all.iter().any(|moment| moment["emote"] == "🏁").then_some(())
+    };
+    wait_for("the last moment", last).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn edges_go_on_without_control_and_are_left_without_a_missed_moment() {
     let mut fleet = Fleet::on(brokers::shared(), rand::random());
     let nodes = [("home", "control"), ("door", "ingest,aggregate"), ("edge-a", "edge"), ("edge-b", "edge")];
     for (name, roles) in nodes {
         let node = fleet.add(name, roles);
-        for setting in [
-            "placement.report_ms=200",
-            "placement.ttl_ms=3000",
-            "edge.reconnect_spread_ms=300",
-            "placement.guests_per_s=0",
-        ] {
-            node.set(setting);
-        }
+        SETTINGS.iter().for_each(|setting| node.set(setting));
     }
     fleet.start(&["home"]).await;
     fleet.start(&["door", "edge-a", "edge-b"]).await;
     let [a, b] = ["edge-a", "edge-b"].map(|edge| fleet.node(edge).address());
 
-    // Whatever node is asked: what only control knows is passed on to it.
-    let mut people = Vec::new();
-    for (name, at) in [("ada", a), ("bob", b)] {
-        let mut client = Client::connect(at).await.unwrap();
-        let body = json!({"username": name, "password": PASSWORD}).to_string();
-        let answer = client.post("/v1/register", "application/json", body).await.unwrap();
-        assert_eq!(answer.status, 201, "{answer:?}");
-        people.push(Signed::login(at, name, PASSWORD).await);
-    }
+    let mut people = [register(a, "ada").await, register(b, "bob").await];
     let mut phone = placed(&mut people[0], "phone").await.join("lobby").await;
     phone.next_of("hello").await;
     let unused = placed(&mut people[1], "tablet").await;
@@ -117,15 +141,7 @@ async fn edges_go_on_without_control_and_are_left_without_a_missed_moment() {
 
     fleet.start(&["home"]).await;
     for (person, device) in people.iter_mut().zip(["phone", "tablet"]) {
-        let mut there = Signed::again(fleet.node("home").address(), person.token.clone()).await;
-        let known = async || {
-            let devices = there.get("/v1/me/devices").await.json();
-            let is_known = |item: &Value| item["device_id"] == device && item["connected"] == true;
-            devices["items"].as_array()?.iter().any(is_known).then_some(())
-        };
-        wait_for(&format!("{device} to be known again"), known).await;
-        let answer = place_device(person, "another").await;
-        assert_eq!((answer.status, answer.problem().as_deref()), (409, Some("device-limit")), "{answer:?}");
+        assert_known_again(&fleet, person, device).await;
     }
     more_moments(&fleet, 1).await;
 
@@ -133,12 +149,7 @@ async fn edges_go_on_without_control_and_are_left_without_a_missed_moment() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     more_moments(&fleet, 2).await;
     audience.end.store(true, Ordering::SeqCst);
-    let last = async || {
-        burst(&fleet, "🏁").await;
-        let all = all_items(b, "lobby", "moments").await;
-        all.iter().any(|moment| moment["emote"] == "🏁").then_some(())
-    };
-    wait_for("the last moment", last).await;
+    last_moment(&fleet, b).await;
     let watched = viewers.join_all().await;
     let archive = moments(&fleet, "edge-b").await;
     let moved = watched.iter().filter(|one| one.edges.len() > 1).count();

@@ -34,7 +34,7 @@ fn patiently<T, E: Debug>(question: impl Fn() -> Result<T, E>) -> Result<T, E> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match question() {
-            Err(error) if Instant::now() < deadline => eprintln!("observer: asking again: {error:?}"),
+            Err(error) if Instant::now() < deadline => println!("observer: asking again: {error:?}"),
             answer => return answer,
         }
     }

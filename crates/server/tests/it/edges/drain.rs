@@ -17,6 +17,7 @@ use super::{
 };
 use crate::harness::{
     client::{Viewer, react},
+    signed::Signed,
     wait_for,
     windows::all_items,
 };
@@ -26,6 +27,38 @@ const VIEWERS: usize = 30;
 async fn burst(address: SocketAddr, emote: &str) {
     let burst = json!(vec![json!({"emote": emote}); 5]);
     assert_eq!(react(address, "main", &burst).await.unwrap().status, 200);
+}
+
+async fn burst_until(address: SocketAddr, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::SeqCst) {
+        for emote in ["🔥", "👏", "🎉"] {
+            burst(address, emote).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// The moment by which viewers know that it is over.
+async fn last_moment(address: SocketAddr) {
+    let last = async || {
+        burst(address, "🏁").await;
+        let moments = all_items(address, "main", "moments").await;
+        moments.iter().any(|moment| moment["emote"] == "🏁").then_some(())
+    };
+    wait_for("the last moment", last).await;
+}
+
+/// Tells control whether the second edge is to be emptied.
+async fn drain(admin: &mut Signed, is_draining: bool) {
+    let answer = admin.json("PUT", "/v1/edges/north-2", &json!({"draining": is_draining})).await;
+    assert!((200..300).contains(&answer.status), "{answer:?}");
+}
+
+/// Viewers on the second edge, as control knows.
+async fn viewers_of(admin: &mut Signed) -> u64 {
+    let clusters = admin.get("/v1/clusters").await.json();
+    let edges = clusters["items"][0]["edges"].as_array().unwrap();
+    edges.iter().find(|edge| edge["name"] == "north-2").unwrap()["viewers"].as_u64().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,34 +79,14 @@ async fn viewers_of_a_drained_edge_go_on_elsewhere_without_a_missed_moment() {
         viewers.spawn(watch(audience.clone()));
     }
     audience.wait_for(VIEWERS).await;
-    let mut bursts = JoinSet::new();
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = stop.clone();
-    bursts.spawn(async move {
-        while !stopped.load(Ordering::SeqCst) {
-            for emote in ["🔥", "👏", "🎉"] {
-                burst(control, emote).await;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    });
+    let (mut bursts, stop) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
+    bursts.spawn(burst_until(control, stop.clone()));
     let some = async || (all_items(control, "main", "moments").await.len() >= 2).then_some(());
     wait_for("moments", some).await;
 
     let mut admin = house.admin().await;
-    let drained = "/v1/edges/north-2";
-    let set = async |admin: &mut crate::harness::signed::Signed, draining: bool| {
-        let answer = admin.json("PUT", drained, &json!({"draining": draining})).await;
-        assert!((200..300).contains(&answer.status), "{answer:?}");
-    };
-    let viewers_of = async |admin: &mut crate::harness::signed::Signed| {
-        let clusters = admin.get("/v1/clusters").await.json();
-        let edges = clusters["items"][0]["edges"].as_array().unwrap().clone();
-        let edge = edges.iter().find(|edge| edge["name"] == "north-2").unwrap();
-        edge["viewers"].as_u64().unwrap()
-    };
     let before = viewers_of(&mut admin).await;
-    set(&mut admin, true).await;
+    drain(&mut admin, true).await;
     let empty = async || (viewers_of(&mut admin).await == 0).then_some(());
     wait_for("the edge to be empty", empty).await;
     // It refuses those who know no better, too.
@@ -82,7 +95,7 @@ async fn viewers_of_a_drained_edge_go_on_elsewhere_without_a_missed_moment() {
     let now = all_items(control, "main", "moments").await.len();
     let more = async || (all_items(control, "main", "moments").await.len() >= now + 2).then_some(());
     wait_for("moments elsewhere", more).await;
-    set(&mut admin, false).await;
+    drain(&mut admin, false).await;
     let open = async || {
         let viewer = Viewer::join(house.edge(2), "main", "").await.ok()?;
         Some(viewer)
@@ -92,12 +105,7 @@ async fn viewers_of_a_drained_edge_go_on_elsewhere_without_a_missed_moment() {
     stop.store(true, Ordering::SeqCst);
     bursts.join_all().await;
     audience.end.store(true, Ordering::SeqCst);
-    let last = async || {
-        burst(control, "🏁").await;
-        let moments = all_items(control, "main", "moments").await;
-        moments.iter().any(|moment| moment["emote"] == "🏁").then_some(moments)
-    };
-    wait_for("the last moment", last).await;
+    last_moment(control).await;
     let watched = viewers.join_all().await;
     let archive: Vec<u64> = {
         let moments = all_items(control, "main", "moments").await;
