@@ -4,7 +4,7 @@ import AxeBuilder from '@axe-core/playwright';
 import { logIn } from './account.js';
 import { expect, test } from './page.js';
 
-const OPEN = ['/login', '/about', '/moments'];
+const OPEN = ['/login', '/register', '/about', '/moments'];
 
 async function findings(page: Parameters<typeof logIn>[0]) {
   const { violations } = await new AxeBuilder({ page })

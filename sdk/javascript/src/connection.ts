@@ -134,7 +134,8 @@ export class Connection {
       case 'refused':
         return this.#end(placed.status, placed.reason);
       case 'failed':
-        if (this.#handlers.mayGoDirectly()) return this.#open(this.#handlers.url());
+        if (placed.isDown && this.#handlers.mayGoDirectly())
+          return this.#open(this.#handlers.url());
         return this.#retry(placed.reason, this.#later(placed.retryInMs));
     }
   }

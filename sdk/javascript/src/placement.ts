@@ -37,7 +37,7 @@ export type Placed =
   | { outcome: 'in-line'; place: number; waiting: number; retryInMs: number }
   | { outcome: 'device-limit'; devices: Device[] }
   | { outcome: 'refused'; status: number; reason: string; detail: string }
-  | { outcome: 'failed'; reason: string; retryInMs: number | undefined };
+  | { outcome: 'failed'; reason: string; retryInMs: number | undefined; isDown: boolean };
 
 type Fields = Record<string, unknown>;
 
@@ -46,6 +46,15 @@ const ANSWER_MS_MAX = 10_000;
 /** Whoever does not ask again within 15 s loses the place in line. */
 const LINE_MS_MAX = 10_000;
 const LINE_MS_MIN = 500;
+
+/** Problems of a server on which nobody places viewers now; an older one knows nothing of it at all. */
+const NOBODY_PLACES = new Set([
+  'control-unavailable',
+  'method-not-allowed',
+  'not-found',
+  'role-not-here',
+  'store-unavailable',
+]);
 
 export class Placement {
   readonly #options: PlacementOptions;
@@ -68,6 +77,11 @@ export class Placement {
     return this.#options.token?.() === undefined;
   }
 
+  /** Whether it waits for a place: nobody overtakes the others by another way in. */
+  get isInLine(): boolean {
+    return this.#line !== undefined;
+  }
+
   /** The next attempt ends this device of the account and takes its place. */
   endNext(deviceId: string): void {
     this.#endDevice = deviceId;
@@ -80,7 +94,7 @@ export class Placement {
       response = await this.#send();
       fields = await read(response);
     } catch {
-      return { outcome: 'failed', reason: 'no answer', retryInMs: undefined };
+      return { outcome: 'failed', reason: 'no answer', retryInMs: undefined, isDown: true };
     }
     // It was ended, or is not there any more: once is enough.
     if (response.ok || response.status === 409) this.#endDevice = undefined;
@@ -119,7 +133,7 @@ export class Placement {
       this.#line = undefined;
       const { ticket, url } = fields;
       if (typeof ticket !== 'string' || typeof url !== 'string') {
-        return { outcome: 'failed', reason: 'an answer without ticket', retryInMs };
+        return { outcome: 'failed', reason: 'an answer without ticket', retryInMs, isDown: true };
       }
       return { outcome: 'placed', place: placeOf(fields, url || this.#url), ticket };
     }
@@ -135,10 +149,9 @@ export class Placement {
     }
     const { status } = response;
     // Neither asking too often nor a server in trouble is a reason to stay away.
-    // An older server knows nothing of edges.
-    const noSuchCall = name === 'not-found' || name === 'method-not-allowed';
-    if (status >= 500 || status === 429 || status === 408 || noSuchCall) {
-      return { outcome: 'failed', reason: name, retryInMs };
+    const isDown = NOBODY_PLACES.has(name) || status === 502 || status === 504;
+    if (isDown || status >= 500 || status === 429 || status === 408) {
+      return { outcome: 'failed', reason: name, retryInMs, isDown };
     }
     return { outcome: 'refused', status, reason: name, detail: String(fields['detail'] ?? name) };
   }

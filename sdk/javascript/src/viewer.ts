@@ -96,7 +96,7 @@ export class Viewer extends Emitter<ViewerEvents> {
         return this.#streamUrl(placed?.place.url, placed?.ticket);
       },
       place: asks && (() => asks.ask()),
-      mayGoDirectly: () => asks?.isGuest ?? false,
+      mayGoDirectly: () => asks !== undefined && asks.isGuest && !asks.isInLine,
       onMessage: (data) => this.#receive(data),
       onState: (state) => this.#changeState(state),
     });

@@ -192,6 +192,26 @@ it('a guest goes to the server itself when nobody says where to', async () => {
   expect(newest().url.href).toBe('wss://example.org/v1/channels/main/stream');
 });
 
+it('a guest who is asked to wait does not go round by another way', async () => {
+  const line = { token: 'L', place: 2, waiting: 2 };
+  const { asked, placement } = placing([
+    problem(429, 'rate-limited', {}, '1'),
+    problem(503, 'no-room', { line }, '1'),
+    'nothing',
+    problem(503, 'no-room', {}, '10'),
+    PLACED,
+  ]);
+  const { sockets, viewer } = openViewer({ placement });
+  await settle();
+  expect(viewer.state).toMatchObject({ phase: 'reconnecting', reason: 'rate-limited' });
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(asked.length).toBeGreaterThanOrEqual(4);
+  expect(asked.at(-1)!.body['line']).toBe('L');
+  expect(sockets).toHaveLength(0);
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(sockets).toHaveLength(1);
+});
+
 it('an answer that comes after the end opens nothing', async () => {
   const { placement } = placing([PLACED]);
   const { sockets, viewer } = openViewer({ placement });

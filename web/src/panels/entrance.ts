@@ -17,6 +17,8 @@ export class Entrance {
   readonly #body = part('entrance-body');
   readonly #actions: EntranceActions;
   #shown: 'line' | 'devices' | undefined;
+  /** Where one began to wait. */
+  #firstPlace = 1;
 
   constructor(actions: EntranceActions) {
     this.#actions = actions;
@@ -39,6 +41,7 @@ export class Entrance {
   #line(place: number, waiting: number): void {
     const first = this.#enter('line', texts.lineTitle(formatCount(place)));
     if (first) {
+      this.#firstPlace = Math.max(1, place);
       const facts = paragraph('entrance-facts', '');
       // Read aloud when it changes: the number is what somebody waits for.
       facts.setAttribute('role', 'status');
@@ -49,7 +52,7 @@ export class Entrance {
     const words = texts.lineFacts(place, formatCount(place), formatCount(waiting));
     if (facts && facts.textContent !== words) facts.textContent = words;
     const shown = this.#body.querySelector<HTMLElement>('.entrance-bar > span');
-    const ahead = waiting > 0 ? Math.min(1, (place - 1) / waiting) : 0;
+    const ahead = Math.min(1, (place - 1) / this.#firstPlace);
     // Set by script, so the page's policy needs no inline styles.
     shown?.style.setProperty('--done', String(1 - ahead));
   }

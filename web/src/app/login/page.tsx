@@ -51,7 +51,6 @@ function LoginForm({ back }: { back: string | undefined }) {
   const [busy, setBusy] = useState(false);
   const [shown, setShown] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  const mayRegister = registrationOf(useSite().data).open;
 
   const refuse = (found: Wrong) => {
     setWrong(found);
@@ -109,12 +108,18 @@ function LoginForm({ back }: { back: string | undefined }) {
       <button className="button button-main" type="submit" aria-disabled={busy}>
         {busy ? loginTexts.submitting : loginTexts.submit}
       </button>
-      {mayRegister && (
-        <p className="hint">
-          {loginTexts.noAccount} <a href={registerAddress(back)}>{loginTexts.register}</a>
-        </p>
-      )}
+      <NoAccount back={back} />
     </form>
+  );
+}
+
+/** The way to an account, where people make their own. */
+function NoAccount({ back }: { back: string | undefined }) {
+  if (!registrationOf(useSite().data).open) return undefined;
+  return (
+    <p className="hint">
+      {loginTexts.noAccount} <a href={registerAddress(back)}>{loginTexts.register}</a>
+    </p>
   );
 }
 
