@@ -56,9 +56,9 @@ pub(super) fn parse(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok().filter(|_| url.len() <= URL_BYTES_MAX)?;
     let authority = uri.authority()?;
     let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
-    let has_port =
-        authority.port_u16() != Some(0) && authority.port().is_some() == authority.port_u16().is_some();
-    (uri.scheme_str() == Some("http") && plain && has_port).then_some(uri)
+    // A port that is none, such as 99999, must not be taken for the usual one.
+    let port = authority.port_u16().map_or(authority.as_str() == authority.host(), |port| port > 0);
+    (uri.scheme_str() == Some("http") && plain && port).then_some(uri)
 }
 
 impl Calls {
