@@ -93,6 +93,32 @@ async fn a_node_passes_on_what_only_control_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_a_member_is_asked_of_control_and_remembered_for_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let (internal, key) = (free(), vec![format!("internal.key={KEY}")]);
+    let home = home(dir.path(), internal, &key);
+    let members = r#"channels=[{name = "main", guests = "refused"}]"#.to_owned();
+    let outpost = outpost(dir.path(), &format!("http://{internal}"), &[key, vec![members]].concat());
+    let token = Signed::admin(home.address).await.token;
+    let react_with = async |token: &str| {
+        let mut signed = Signed::again(outpost.address, token.to_owned()).await;
+        signed.json("POST", "/v1/channels/main/reactions", &json!({"emote": "🔥"})).await
+    };
+    assert_eq!(react_with(&token).await.status, 200);
+    let answer = react_with("a.b.c").await;
+    assert_eq!((answer.status, answer.problem().as_deref()), (401, Some("token-invalid")), "{answer:?}");
+    home.kill9();
+    assert_eq!(react_with(&token).await.status, 200, "remembered");
+    let answer = react_with("d.e.f").await;
+    assert_eq!(
+        (answer.status, answer.problem().as_deref()),
+        (503, Some("control-unavailable")),
+        "{answer:?}"
+    );
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn attempts_are_limited_by_the_callers_address_wherever_he_calls() {
     let dir = tempfile::tempdir().unwrap();
     let (internal, key) = (free(), vec![format!("internal.key={KEY}")]);
