@@ -1,5 +1,7 @@
 //! Emotes: valid emoji in one canonical form and custom emotes, as small integer ids on the path.
 
+pub mod palette;
+
 use std::sync::{Arc, LazyLock, RwLock};
 
 use emojis::{Emoji, SkinTone};

@@ -10,7 +10,6 @@ pub mod frame;
 pub mod id;
 pub mod input;
 pub mod limits;
-pub mod palette;
 pub mod placement;
 pub mod position;
 pub mod record;
@@ -20,7 +19,7 @@ pub mod time;
 
 pub use channel::{ChannelError, ChannelName};
 pub use codec::DecodeError;
-pub use emote::{EmoteError, EmoteId, Emotes};
+pub use emote::{EmoteError, EmoteId, Emotes, palette};
 pub use frame::close;
 pub use id::{IdError, ReactionId};
 pub use palette::Palette;

@@ -11,7 +11,7 @@ use emostream_protocol::row::Row;
 use serde_json::{Value, json};
 use tokio::{
     sync::oneshot,
-    task::{JoinHandle, block_in_place, spawn_blocking},
+    task::{JoinSet, block_in_place, spawn_blocking},
 };
 
 use crate::{
@@ -42,8 +42,8 @@ struct Event {
     database: Database,
     house: Arc<House>,
     sights: Vec<Shared>,
-    watching: Vec<JoinHandle<()>>,
-    taps: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    watching: JoinSet<()>,
+    taps: Option<(oneshot::Sender<()>, JoinSet<()>)>,
 }
 
 impl Event {
@@ -79,8 +79,10 @@ impl Event {
             leaves: false.into(),
         });
         let sights: Vec<Shared> = (0..number).map(|_| Shared::default()).collect();
-        let watching = sights.iter().map(|sight| tokio::spawn(viewer::watch(house.clone(), sight.clone())));
-        let watching = watching.collect();
+        let mut watching = JoinSet::new();
+        for sight in &sights {
+            watching.spawn(viewer::watch(house.clone(), sight.clone()));
+        }
         Self { fleet, database, house, sights, watching, taps: Some(taps) }
     }
 
@@ -136,14 +138,14 @@ impl Event {
 
     /// Everybody goes home; every moment between each one's first and last frame was seen, once, in order.
     async fn end(mut self) {
-        let (stop, tapping) = self.taps.take().unwrap();
+        let (stop, mut tapping) = self.taps.take().unwrap();
         drop(stop);
-        tapping.await.unwrap();
+        tapping.join_next().await.unwrap().unwrap();
         // What was tapped last is seen by all, or by nobody.
         tokio::time::sleep(Duration::from_secs(4)).await;
         self.house.leaves.store(true, Ordering::Relaxed);
-        for watching in self.watching {
-            watching.await.unwrap();
+        while let Some(left) = self.watching.join_next().await {
+            left.unwrap();
         }
         let observer = self.fleet.observer();
         let rows = block_in_place(|| observer.rows());
@@ -169,9 +171,10 @@ impl Event {
 }
 
 /// Taps that make a moment a second.
-fn keep_tapping(door: SocketAddr) -> (oneshot::Sender<()>, JoinHandle<()>) {
+fn keep_tapping(door: SocketAddr) -> (oneshot::Sender<()>, JoinSet<()>) {
     let (stop, mut stopped) = oneshot::channel();
-    let tapping = tokio::spawn(async move {
+    let mut tapping = JoinSet::new();
+    tapping.spawn(async move {
         while stopped.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
             let taps: Vec<Value> = (0..25).map(|_| json!({"emote": "🔥", "id": new_id()})).collect();
             let answer = react(door, CHANNEL, &json!(taps)).await;
