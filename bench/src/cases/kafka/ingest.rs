@@ -40,9 +40,9 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let mut peer = Rounds::default();
     for _ in 0..bench.rounds(ROUNDS) {
         for (rounds, (_, durability)) in ours.iter_mut().zip(PROMISES) {
-            rounds.push(measure_ours(bench, durability)?);
+            rounds.push(&measure_ours(bench, durability)?);
         }
-        peer.push(measure_peer(bench)?);
+        peer.push(&measure_peer(bench)?);
         say(&format!(
             "  {:.2} M with fsync, {:.2} M without, against {:.2} M records a CPU second",
             ours[0].last() / 1e6,
@@ -63,7 +63,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    fn push(&mut self, round: Round) {
+    fn push(&mut self, round: &Round) {
         let cpu_s = round.client_s + round.broker_s;
         self.per_cpu_s.push(round.records as f64 / cpu_s);
         self.per_s.push(round.records as f64 / round.wall_s);

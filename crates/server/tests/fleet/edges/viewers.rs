@@ -149,11 +149,8 @@ impl Event {
         }
         let observer = self.fleet.observer();
         let rows = block_in_place(|| observer.rows());
-        let moments: Vec<u64> = rows[CHANNEL]
-            .iter()
-            .filter(|row| matches!(row, Row::Moment(_)))
-            .map(|row| row.seq().into())
-            .collect();
+        let moments: Vec<u64> =
+            rows[CHANNEL].iter().filter(|row| matches!(row, Row::Moment(_))).map(|row| row.seq()).collect();
         let mut connections = 0;
         for (number, sight) in self.sights.iter().enumerate() {
             let Sight { since, moments: seen, gaps, connections: own, .. } = &*sight.lock().unwrap();
