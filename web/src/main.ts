@@ -11,7 +11,7 @@ import { part } from './page.js';
 import { ChannelPictures } from './palette.js';
 import { ConnectionPanel } from './panels/connection.js';
 import { Deck } from './panels/deck.js';
-import { Entrance } from './panels/entrance.js';
+import type { Entrance } from './panels/entrance.js';
 import { HeatStrip } from './panels/heat-strip.js';
 import { MomentsPanel } from './panels/moments.js';
 import { SourcesPanel } from './panels/sources.js';
@@ -51,11 +51,6 @@ const deck = new Deck({
   refused: (emote) => stage.forget(emote),
 });
 
-const entrance = new Entrance({
-  endDevice: (id) => viewer.endDevice(id),
-  again: () => viewer.retry(),
-});
-
 const pictures = new ChannelPictures(channel, (known) => {
   deck.showPictures(known);
   stage.showPictures(known);
@@ -66,7 +61,7 @@ const pictures = new ChannelPictures(channel, (known) => {
 viewer.on('placed', (place) => connection.showPlace(place));
 viewer.on('state', (state) => {
   connection.show(state);
-  entrance.show(state);
+  void showEntrance();
   if (state.phase !== 'ended') return;
   deck.close();
   askForLogin(state.code, state.reason);
@@ -95,13 +90,27 @@ viewer.on('settings', (settings) => {
 });
 viewer.on('gap', (gap) => moments.addGap(gap));
 
+let entrance: Entrance | undefined;
+
+/** What stands in front of the show, loaded when somebody is kept waiting there for the first time. */
+async function showEntrance(): Promise<void> {
+  const isNeeded = ['in-line', 'device-limit'].includes(viewer.state.phase);
+  if (!entrance && !isNeeded) return;
+  const { Entrance } = await import('./panels/entrance.js');
+  entrance ??= new Entrance({
+    endDevice: (id) => viewer.endDevice(id),
+    again: () => viewer.retry(),
+  });
+  entrance.show(viewer.state);
+}
+
 /** A login that is over, and a channel for members, lead to the login, and from there back. */
 function askForLogin(code: number, reason: string): void {
   const expired = code === 401 && currentSession() !== undefined;
   if (!expired && reason !== 'guests-refused') return;
   stopReloading();
   if (expired) endSession();
-  notifyNext(expired ? frameTexts.expired : liveTexts.entrance.membersOnly, 'info');
+  notifyNext(expired ? frameTexts.expired : frameTexts.membersOnly, 'info');
   location.assign(loginAddress(location.pathname + location.search));
 }
 

@@ -2,9 +2,7 @@
 
 import type { ConnectionState, Device } from '@emostream/viewer';
 import { formatCount, part } from '../page.js';
-import { liveTexts } from '../texts/live.js';
-
-const texts = liveTexts.entrance;
+import { entranceTexts as texts } from '../texts/entrance.js';
 
 interface EntranceActions {
   endDevice: (deviceId: string) => void;

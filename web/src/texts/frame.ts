@@ -14,5 +14,6 @@ export const frameTexts = {
   dismiss: 'Dismiss',
   loggedOut: 'You are logged out.',
   expired: 'Your login has expired. Log in again to go on where you were.',
+  membersOnly: 'This channel is for members. Log in to watch.',
   loginNeeded: 'Log in to see this page.',
 };
