@@ -105,7 +105,8 @@ async fn b_the_load_script_and_the_counts_of_both_topics() {
         &format!("topics.windows={counts}"),
         &format!("projector.windows_also=[\"{publisher}\"]"),
     ];
-    let mut args = vec!["--preset", "socket-clusters"];
+    // Its edges have ports of their own, which other tests may use.
+    let mut args = vec!["--preset", "socket-clusters", "--set", "edges=[]"];
     args.extend(topics.iter().flat_map(|setting| ["--set", setting.as_str()]));
     let server = start(&space, dir.path(), &args);
     let reader = Reader::node(&space, "main-publisher", &[&counts, &publisher]);
@@ -153,7 +154,8 @@ async fn d_a_python_producer_and_subscribers_of_clusters() {
         &format!("topics.windows={windows}"),
         &format!("relay.topics=[\"{}\", \"{}\"]", clusters[0], clusters[1]),
     ];
-    let mut args = vec!["--preset", "concurrent-broadcast"];
+    // Its edges have ports of their own, which other tests may use.
+    let mut args = vec!["--preset", "concurrent-broadcast", "--set", "edges=[]"];
     args.extend(topics.iter().flat_map(|setting| ["--set", setting.as_str()]));
     let server = start(&space, dir.path(), &args);
     let reader = Reader::python(&space, "subscriber", &[&windows, &clusters[0], &clusters[1]]);

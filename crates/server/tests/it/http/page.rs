@@ -220,14 +220,29 @@ async fn the_site_is_what_was_configured() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), &[]);
     let site = get(server.address, "/v1/site").await.unwrap().json();
-    assert_eq!(site, json!({"name": "Emostream", "about": "", "contact": {}}));
+    let tiers = json!([{"tier": 1, "devices": 5}, {"tier": 2, "devices": 2}, {"tier": 3, "devices": 1}]);
+    let registration = json!({"open": true, "choose_tier": false, "default_tier": 3, "tiers": tiers});
+    let expected = json!({"name": "Emostream", "about": "", "contact": {}, "registration": registration});
+    assert_eq!(site, expected);
     drop(server);
     let dir = tempfile::tempdir().unwrap();
-    let set = ["site.name=Cup Night", "site.about=We stream the cup.", "site.contact.email=team@example.org"];
+    let set = [
+        "site.name=Cup Night",
+        "site.about=We stream the cup.",
+        "site.contact.email=team@example.org",
+        "accounts.registration=false",
+        "accounts.choose_tier=true",
+        "accounts.default_tier=2",
+        "accounts.tier_devices=[4,1]",
+    ];
     let server = start(dir.path(), &set);
     let site = get(server.address, "/v1/site").await.unwrap().json();
     let expected = json!({
-        "name": "Cup Night", "about": "We stream the cup.", "contact": {"email": "team@example.org"}
+        "name": "Cup Night", "about": "We stream the cup.", "contact": {"email": "team@example.org"},
+        "registration": {
+            "open": false, "choose_tier": true, "default_tier": 2,
+            "tiers": [{"tier": 1, "devices": 4}, {"tier": 2, "devices": 1}],
+        },
     });
     assert_eq!(site, expected);
 }
