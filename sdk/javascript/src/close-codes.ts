@@ -22,7 +22,7 @@ export const CLOSE_CODES = {
   draining: 4005,
   /** Too many devices of the account are connected: ask placement. */
   surplus: 4006,
-  /** The ticket is not good (any more): ask placement for another one. */
+  /** No ticket, where one is needed, or one that is not good (any more): ask placement for one. */
   ticketRefused: 4007,
   badFrame: 4500,
   frameTooLarge: 4501,

@@ -1,7 +1,7 @@
 // One WebSocket at a time, opened again until the server or the program ends it.
 
 import { backoffMs, orderedMs } from './backoff.js';
-import { isTerminal } from './close-codes.js';
+import { CLOSE_CODES, isTerminal } from './close-codes.js';
 import { SUBPROTOCOL } from './frames.js';
 import type { Device, Placed } from './placement.js';
 
@@ -52,6 +52,8 @@ export class Connection {
   #socket: Socket | undefined;
   #attempt = 0;
   #orderedMs: number | undefined;
+  /** The server itself has said that it lets nobody in who was not sent there. */
+  #mustBePlaced = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #greetingTimer: ReturnType<typeof setTimeout> | undefined;
   #stableTimer: ReturnType<typeof setTimeout> | undefined;
@@ -123,7 +125,7 @@ export class Connection {
   #take(placed: Placed): void {
     switch (placed.outcome) {
       case 'placed':
-        return this.#open(this.#handlers.url(placed));
+        return this.#open(this.#handlers.url(placed), true);
       case 'in-line': {
         const { place, waiting, retryInMs } = placed;
         this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);
@@ -134,7 +136,7 @@ export class Connection {
       case 'refused':
         return this.#end(placed.status, placed.reason);
       case 'failed':
-        if (placed.isDown && this.#handlers.mayGoDirectly())
+        if (placed.isDown && !this.#mustBePlaced && this.#handlers.mayGoDirectly())
           return this.#open(this.#handlers.url());
         return this.#retry(placed.reason, this.#later(placed.retryInMs));
     }
@@ -146,7 +148,7 @@ export class Connection {
     return orderedMs(retryInMs) + backoffMs(this.#attempt, this.#environment.random);
   }
 
-  #open(url: string): void {
+  #open(url: string, isPlaced = false): void {
     const socket = this.#environment.openSocket(url, SUBPROTOCOL);
     this.#socket = socket;
     this.#orderedMs = undefined;
@@ -155,6 +157,7 @@ export class Connection {
     socket.onmessage = ({ data }) => this.#handlers.onMessage(data);
     socket.onclose = ({ code, reason }) => {
       this.#release();
+      if (!isPlaced && code === CLOSE_CODES.ticketRefused) this.#mustBePlaced = true;
       if (isTerminal(code)) this.#end(code, reason);
       else this.#retry(reason || `closed with ${code}`);
     };

@@ -45,6 +45,12 @@ function placing(answers: Answer[], options: PlacementOptions = {}) {
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
+/** Lets time pass until it is so, ten minutes at most. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; !isSo() && turn < 1_200; turn += 1) await vi.advanceTimersByTimeAsync(500);
+  expect(isSo()).toBe(true);
+}
+
 const DEVICE: Device = {
   device_id: 'tab-1',
   name: 'Firefox on Linux',
@@ -190,6 +196,36 @@ it('a guest goes to the server itself when nobody says where to', async () => {
   const { newest } = openViewer({ placement });
   await settle();
   expect(newest().url.href).toBe('wss://example.org/v1/channels/main/stream');
+});
+
+it('a guest survives a restart of control where nobody is let in without a ticket', async () => {
+  const { asked, placement } = placing([PLACED, 'nothing', 'nothing', 'nothing', PLACED]);
+  const { sockets, newest, viewer, seen } = openViewer({ placement });
+  const states = seen('state');
+  await settle();
+  newest().hello({ seq: 1000 });
+  // Its edge stops, and so does control.
+  newest().lose(4000, 'shutting-down');
+  await until(() => sockets.length === 2);
+  expect(newest().url.searchParams.has('ticket')).toBe(false);
+  newest().lose(4007, 'ticket-refused');
+  await until(() => sockets.length > 2);
+  expect(asked).toHaveLength(5);
+  // The server itself was tried once.
+  expect(sockets).toHaveLength(3);
+  expect(newest().url.searchParams.get('ticket')).toBe('T1');
+  newest().hello({ seq: 1000 });
+  expect(viewer.state.phase).toBe('live');
+  expect(states.map(({ phase }) => phase)).not.toContain('ended');
+});
+
+it('a guest goes directly again after a ticket of placement was refused', async () => {
+  const { placement } = placing([PLACED, 'nothing']);
+  const { newest, sockets } = openViewer({ placement });
+  await settle();
+  newest().lose(4007, 'ticket-refused');
+  await until(() => sockets.length === 2);
+  expect(newest().url.searchParams.has('ticket')).toBe(false);
 });
 
 it('a guest who is asked to wait does not go round by another way', async () => {

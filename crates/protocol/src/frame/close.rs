@@ -21,7 +21,7 @@ pub enum CloseCode {
     /// More devices of the account are connected than its tier allows, which shows after a while without control: ask
     /// placement again, which says what to do.
     Surplus = 4006,
-    /// The ticket is not good here: get another one from placement. Why is not told.
+    /// There is no ticket, and one is needed, or it is not good here: get one from placement. Why is not told.
     TicketRefused = 4007,
     /// A message was no valid frame of the subprotocol.
     BadFrame = 4500,

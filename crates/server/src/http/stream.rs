@@ -156,7 +156,8 @@ pub(crate) async fn enter(
     gate.as_ref().unwrap_or(&edge.common).enter(ticket, channel).await.map_err(refused)
 }
 
-fn problem_of(denied: Denied) -> Problem {
+/// What somebody who is not let in is told.
+pub(crate) fn problem_of(denied: Denied) -> Problem {
     let (kind, detail, retry_s) = match denied {
         Denied::Full => (ErrorType::NodeFull, "the node holds as many viewers as it may", Some(5)),
         Denied::Draining => (ErrorType::EdgeDraining, "the edge is being emptied: ask placement", Some(1)),
@@ -170,9 +171,9 @@ fn problem_of(denied: Denied) -> Problem {
 
 fn close_of(denied: Denied, has_ticket: bool) -> Option<CloseCode> {
     match denied {
-        Denied::Ticket => Some(CloseCode::TicketRefused),
+        // Whoever has none, or no good one, gets one of placement and comes back.
+        Denied::Ticket | Denied::NoTicket => Some(CloseCode::TicketRefused),
         Denied::Guests => Some(CloseCode::GuestsRefused),
-        Denied::NoTicket => Some(CloseCode::Unauthorized),
         // Who was sent here by placement goes back there; others are answered as they always were.
         Denied::Full => has_ticket.then_some(CloseCode::Full),
         Denied::Draining => has_ticket.then_some(CloseCode::Draining),

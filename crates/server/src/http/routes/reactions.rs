@@ -97,7 +97,7 @@ pub(super) const ROUTES: &[Route] = &[
             summary: "Watch and react over a WebSocket",
             description: "Subprotocol emostream.json.v1. Pulses and windows are newest-wins, moments are never skipped \
                 within the history; what is gone is said in a gap frame. Close codes from 4500 on: do not reconnect; \
-                an unknown channel is closed with 4502, a ticket that is not good here with 4007, a guest on a members' \
+                an unknown channel is closed with 4502, a ticket that is missing or not good here with 4007, a guest on a members' \
                 channel with 4506.",
             parameters: JOIN_PARAMETERS,
             request: None,
