@@ -50,6 +50,9 @@ pub enum Refusal {
     /// The ticket's lease was ended before it was used.
     #[error("its lease has ended")]
     Ended,
+    /// The device has connected here with a ticket that it got later.
+    #[error("the device is connected with a newer one")]
+    Older,
     /// As many viewers are connected as may be.
     #[error("the edge is full")]
     Full,
@@ -195,6 +198,9 @@ impl Admission {
         self.expect_open()?;
         let key = |device: &TicketDevice| (device.user_id, device.device_id.clone());
         let old = claims.device.as_ref().and_then(|device| self.devices.get(&key(device)).copied());
+        if old.is_some_and(|old| is_newer(old, claims.jti, now_us)) {
+            return Err(Refusal::Older);
+        }
         let is_full = self.viewers >= self.capacity && old.is_none();
         // No more than a report can tell, nor than can be remembered.
         let is_too_much = self.opened.len().max(self.held.len()) >= REPORT_DEVICES_MAX;
@@ -332,4 +338,14 @@ impl Admission {
         })
         .collect()
     }
+}
+
+/// Whether a ticket was given out after another one: its device has the place then, and the other one comes too late. One
+/// that is of the future says that control's clock was set back, and nothing of their order.
+fn is_newer(ticket: Uuid, other: Uuid, now_us: i64) -> bool {
+    let since_epoch = |id: Uuid| id.get_timestamp().map(|at| at.to_unix());
+    let is_past =
+        |(seconds, _)| i64::try_from(seconds).is_ok_and(|seconds| seconds <= now_us.div_euclid(1_000_000));
+    let (ticket, other) = (since_epoch(ticket), since_epoch(other));
+    ticket.is_some_and(is_past) && other.is_some() && ticket > other
 }

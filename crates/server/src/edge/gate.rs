@@ -27,6 +27,9 @@ use crate::{
     telemetry::{Labelled, LogThrottle, Metrics},
 };
 
+/// Why a guest is refused, for the log.
+const FOR_MEMBERS: &str = "the channel is for members";
+
 /// What a gate needs of its node.
 #[derive(Clone)]
 pub(super) struct Surroundings {
@@ -96,7 +99,11 @@ impl From<Refusal> for Denied {
             Refusal::Full => Self::Full,
             Refusal::Draining => Self::Draining,
             Refusal::Leaving => Self::Stopping,
-            Refusal::OtherEdge | Refusal::OtherGeneration | Refusal::Used | Refusal::Ended => Self::Ticket,
+            Refusal::OtherEdge
+            | Refusal::OtherGeneration
+            | Refusal::Used
+            | Refusal::Ended
+            | Refusal::Older => Self::Ticket,
         }
     }
 }
@@ -204,9 +211,9 @@ impl Gate {
         self.state().admission.capacity()
     }
 
-    /// A place for somebody who is no viewer of a channel, if one is free.
-    pub fn take(self: &Arc<Self>) -> Option<Entry> {
-        self.enter_without(None).ok()
+    /// A place for somebody who gets what a channel shows by another way than viewers, and has no ticket.
+    pub fn take(self: &Arc<Self>, channel: Option<&Channel>) -> Result<Entry, Denied> {
+        self.enter_without(channel)
     }
 
     /// Lets a viewer in, with a ticket or without. Where the channel is known and takes no guests, a ticket must be of an
@@ -220,25 +227,34 @@ impl Gate {
         let now_ms = self.around.clock.now_ms();
         let claims = self.around.keyring.verify(ticket, now_ms).await;
         let claims = claims.map_err(|unverified| self.refuse_unverified(unverified))?;
-        if claims.device.is_none() && !channel.is_none_or(takes_guests) {
-            return Err(Denied::Guests);
-        }
-        let admitted = self.admit(&claims);
+        let admitted = if claims.device.is_none() && !channel.is_none_or(takes_guests) {
+            Err((FOR_MEMBERS.to_owned(), Denied::Guests))
+        } else {
+            self.admit(&claims).map_err(|refusal| (refusal.to_string(), refusal.into()))
+        };
         let kind = if admitted.is_ok() { "opened" } else { "refused" };
         self.around.metrics.tickets.get_or_create(&Labelled { kind }).inc();
-        admitted.map_err(|refusal| {
-            self.note(&refusal.to_string(), &claims.user);
-            refusal.into()
+        admitted.map_err(|(why, denied)| {
+            self.note("a ticket", &why, &claims.user);
+            denied
         })
     }
 
     fn enter_without(self: &Arc<Self>, channel: Option<&Channel>) -> Result<Entry, Denied> {
-        if !channel.is_none_or(takes_guests) {
-            return Err(Denied::Guests);
-        }
-        if self.around.requires_ticket {
-            return Err(Denied::NoTicket);
-        }
+        let admitted = if !channel.is_none_or(takes_guests) {
+            Err((FOR_MEMBERS.to_owned(), Denied::Guests))
+        } else if self.around.requires_ticket {
+            Err(("placement.required is set".to_owned(), Denied::NoTicket))
+        } else {
+            self.admit_without().map_err(|refusal| (refusal.to_string(), refusal.into()))
+        };
+        admitted.map_err(|(why, denied)| {
+            self.note("who has no ticket", &why, "");
+            denied
+        })
+    }
+
+    fn admit_without(self: &Arc<Self>) -> Result<Entry, Refusal> {
         let seat = self.seat()?;
         let mut state = self.state();
         let place = state.admission.admit()?;
@@ -278,14 +294,14 @@ impl Gate {
 
     fn refuse_unverified(&self, unverified: Unverified) -> Denied {
         self.around.metrics.tickets.get_or_create(&Labelled { kind: "refused" }).inc();
-        self.note(&unverified.to_string(), "");
+        self.note("a ticket", &unverified.to_string(), "");
         Denied::Ticket
     }
 
-    /// Why a ticket was refused stands here, and not in the answer.
-    fn note(&self, why: &str, user: &str) {
+    /// Why somebody was refused stands here; of a ticket the answer does not say it.
+    fn note(&self, what: &str, why: &str, user: &str) {
         if let Some(left_out) = self.refusals.admit(self.around.clock.now_ms()) {
-            tracing::warn!(edge = self.name, user, left_out, "a ticket is refused: {why}");
+            tracing::warn!(edge = self.name, user, left_out, "{what} is refused: {why}");
         }
     }
 

@@ -6,6 +6,7 @@ use tokio::net::TcpListener;
 
 use super::{Listeners, shared::Shared};
 use crate::{
+    channels::Channels,
     compat::subscribers::{Hold, Place, Room},
     config::NamedEdge,
     edge::{
@@ -50,14 +51,28 @@ pub(super) fn doors(shared: &Shared, listeners: &Listeners) -> anyhow::Result<(V
     Ok((doors.collect::<anyhow::Result<_>>()?, Door { identity, capacity }))
 }
 
-impl Hold for Entry {
+/// The place of a client that is sent what a channel shows.
+struct Held {
+    entry: Entry,
+    show: Show,
+}
+
+/// The channel whose windows system D's clients get.
+#[derive(Clone)]
+pub(super) struct Show {
+    pub(super) channels: Arc<Channels>,
+    pub(super) name: String,
+}
+
+impl Hold for Held {
     fn is_over(&self) -> bool {
-        Entry::is_over(self)
+        let channel = self.show.channels.get(&self.show.name);
+        self.entry.is_over() || channel.is_some_and(|channel| !self.entry.may_stay_in(&channel))
     }
 }
 
 /// An edge as system D's subscribers need it.
-pub(super) fn room(gate: &Arc<Gate>) -> Room {
+pub(super) fn room(gate: &Arc<Gate>, show: Show) -> Room {
     let Identity { name, cluster, url, .. } = gate.identity();
     let capacity = gate.capacity();
     let (to_take, of) = (gate.clone(), gate.clone());
@@ -65,7 +80,10 @@ pub(super) fn room(gate: &Arc<Gate>) -> Room {
         name,
         cluster,
         capacity,
-        take: Box::new(move || to_take.take().map(|entry| Box::new(entry) as Place)),
+        take: Box::new(move || {
+            let entry = to_take.take(show.channels.get(&show.name).as_deref())?;
+            Ok(Box::new(Held { entry, show: show.clone() }) as Place)
+        }),
         free: Box::new(move || capacity.saturating_sub(of.viewers())),
         url: Some(url).filter(|url| !url.is_empty()),
     }

@@ -311,7 +311,8 @@ impl Shared {
     pub(super) fn start_subscribers(&self, edge: &Arc<Edge>) -> anyhow::Result<Arc<Subscribers>> {
         let (log, channel) = (self.log.clone(), self.config.compat.channel.clone());
         let windows = Windows::start(log, &self.output, channel, self.emotes.clone(), &self.tasks)?;
-        let rooms = edge.gates.iter().map(doors::room).collect();
+        let show = doors::Show { channels: self.channels.clone(), name: self.config.compat.channel.clone() };
+        let rooms = edge.gates.iter().map(|gate| doors::room(gate, show.clone())).collect();
         let metrics = self.metrics.clone();
         Ok(Subscribers::start(&self.config.compat, rooms, windows, metrics, &self.tasks))
     }

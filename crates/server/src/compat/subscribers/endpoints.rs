@@ -21,7 +21,7 @@ use crate::{
     http::{
         app::App,
         problem::{ErrorType, Problem},
-        stream::AtGate,
+        stream::{AtGate, problem_of},
     },
 };
 
@@ -72,6 +72,7 @@ pub(in crate::compat) async fn register(app: &App, at: At<'_>, body: Value) -> R
             let full = SubscribersFull { error: "every place is taken; ask again", capacity };
             Ok((StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, POLL_S)], Json(full)).into_response())
         }
+        Err(Refused::Denied(denied)) => Err(problem_of(denied)),
         Err(Refused::Nowhere) => Err(Problem::new(ErrorType::RoleNotHere, "this edge has no subscriber")),
     }
 }

@@ -13,7 +13,9 @@ use axum::http::Uri;
 use tokio::time::{Instant, interval};
 
 use super::windows::{Receiver, Windows};
-use crate::{config::CompatConfig, http::stream::AtGate, tasks::Tasks, telemetry::Metrics};
+use crate::{
+    config::CompatConfig, edge::gate::Denied, http::stream::AtGate, tasks::Tasks, telemetry::Metrics,
+};
 
 mod calls;
 mod delivery;
@@ -63,6 +65,8 @@ pub(super) enum Refused {
     Address,
     /// Every place is taken, of so many.
     Full { capacity: u32 },
+    /// Nobody gets a place without a ticket, or a guest none in this channel.
+    Denied(Denied),
     /// The listener's edge has no subscriber.
     Nowhere,
 }
@@ -125,9 +129,13 @@ impl Subscribers {
             Some(_) => (Client::called(number), Some(windows)),
         };
         let end = registration.end.clone();
-        if !subscriber.admit(client, registration) {
-            return Err(Refused::Full { capacity: subscriber.capacity() });
-        }
+        subscriber.admit(client, registration).map_err(|denied| match denied {
+            // They come of placement, of which these clients know nothing: asking again leads nowhere.
+            Denied::Ticket | Denied::NoTicket | Denied::Guests => Refused::Denied(denied),
+            Denied::Full | Denied::Draining | Denied::Stopping => {
+                Refused::Full { capacity: subscriber.capacity() }
+            }
+        })?;
         if let (Some(to), Some(windows)) = (called_at, windows) {
             let delivery = delivery::Delivery {
                 subscribers: self.clone(),

@@ -9,13 +9,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Receiver, events::Reading};
+use crate::edge::gate::Denied;
 
 /// A place that a client holds; freed on drop.
 pub type Place = Box<dyn Hold>;
 
 /// What holds a place.
 pub trait Hold: Send + Sync {
-    /// Whether whoever holds it must go: the edge is being emptied.
+    /// Whether whoever holds it must go: the edge is being emptied, or the channel is for members now.
     fn is_over(&self) -> bool;
 }
 
@@ -27,8 +28,8 @@ pub struct Room {
     pub cluster: String,
     /// Places that it has, those of its viewers among them.
     pub capacity: u32,
-    /// Takes one of them, if one is free.
-    pub take: Box<dyn Fn() -> Option<Place> + Send + Sync>,
+    /// Takes one of them, if one is free, and clients are let in at all.
+    pub take: Box<dyn Fn() -> Result<Place, Denied> + Send + Sync>,
     /// How many are free now.
     pub free: Box<dyn Fn() -> u32 + Send + Sync>,
     /// Where clients reach it; `None` where it is not another address than that on which they ask.
@@ -110,16 +111,13 @@ impl Subscriber {
         self.clients().contains_key(client)
     }
 
-    /// Takes a client in, or its new registration; false where no place is free.
-    pub(super) fn admit(&self, id: &str, client: Client) -> bool {
+    /// Takes a client in, or its new registration.
+    pub(super) fn admit(&self, id: &str, client: Client) -> Result<(), Denied> {
         match self.clients().entry(id.to_owned()) {
             Entry::Occupied(mut held) => held.get_mut().client = client,
-            Entry::Vacant(vacant) => match (self.room.take)() {
-                Some(place) => drop(vacant.insert(Held { client, place })),
-                None => return false,
-            },
+            Entry::Vacant(vacant) => drop(vacant.insert(Held { client, place: (self.room.take)()? })),
         }
-        true
+        Ok(())
     }
 
     /// Frees a client's place, if the registration is that of the number, or any where there is none; whether it did.
@@ -166,7 +164,7 @@ impl Subscriber {
         }
     }
 
-    /// Frees the places of clients that have read nothing since then, and of all where the edge is being emptied.
+    /// Frees the places of clients that have read nothing since then, and of those who must go.
     pub(super) fn drop_gone(&self, idle_since: Option<Instant>) {
         self.clients().retain(|id, held| {
             let before = |since| idle_since.is_some_and(|idle_since| since <= idle_since);

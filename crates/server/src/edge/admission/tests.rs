@@ -119,6 +119,36 @@ fn a_device_that_comes_again_takes_its_own_place() {
     assert_eq!(said(&edge.report(NOW)), (ids(&[1, 3]), ids(&[1, 3]), Some(0)));
 }
 
+/// A ticket for a phone, given out so many seconds before (or after) now.
+fn given_out(before_s: i64) -> TicketClaims {
+    let ms = u64::try_from((NOW / SECOND - before_s) * 1_000).unwrap();
+    let jti = uuid::Builder::from_unix_timestamp_millis(ms, &[7; 10]).into_uuid();
+    TicketClaims { jti, ..ticket(0, 7, "phone") }
+}
+
+#[test]
+fn an_older_ticket_does_not_displace_whoever_came_with_a_newer_one() {
+    let mut edge = edge(9);
+    let newer = given_out(1);
+    edge.admit_ticket(&newer, NOW).unwrap();
+    assert_eq!(edge.admit_ticket(&given_out(2), NOW), Err(Refusal::Older));
+    assert_eq!(said(&edge.report(NOW)).0, [newer.jti]);
+    // Another device's may be as old as it likes.
+    let laptop = TicketClaims { device: ticket(0, 7, "laptop").device, ..given_out(3) };
+    edge.admit_ticket(&laptop, NOW).unwrap();
+    let (_, displaced) = edge.admit_ticket(&given_out(0), NOW).unwrap();
+    assert_eq!(displaced, Some(newer.jti));
+}
+
+#[test]
+fn nobody_is_kept_out_by_a_clock_of_control_that_was_set_back() {
+    let mut edge = edge(9);
+    let ahead = given_out(-600);
+    edge.admit_ticket(&ahead, NOW).unwrap();
+    let (_, displaced) = edge.admit_ticket(&given_out(0), NOW).unwrap();
+    assert_eq!(displaced, Some(ahead.jti));
+}
+
 #[test]
 fn what_control_has_not_confirmed_is_told_again() {
     let mut edge = edge(9);

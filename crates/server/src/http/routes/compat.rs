@@ -260,6 +260,8 @@ const REGISTER_ERRORS: &[ErrorType] = &[
     ErrorType::FieldMissing,
     ErrorType::FieldInvalid,
     ErrorType::Forbidden,
+    ErrorType::GuestsRefused,
+    ErrorType::TicketMissing,
     ErrorType::NameTaken,
     ErrorType::RateLimited,
     ErrorType::Overloaded,

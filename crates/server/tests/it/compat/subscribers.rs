@@ -17,6 +17,8 @@ use super::{post, start};
 use crate::harness::{
     PATIENCE,
     client::{Answer, Client, get},
+    process::Server,
+    signed::{Signed, WITH_ADMIN},
     wait_for,
 };
 
@@ -291,4 +293,30 @@ async fn d_a_registration_that_fits_nothing_is_a_400_that_names_the_field() {
         assert_eq!(answer.status, 400, "{body}: {answer:?}");
         assert!(answer.json()["error"].as_str().unwrap().contains(field), "{body}: {answer:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d_a_channel_for_members_and_an_edge_with_tickets_only_have_no_place_for_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &WITH_ADMIN);
+    let register = async |address: SocketAddr| call(address, "/register", &json!({"client_id": "c1"})).await;
+    assert_eq!(register(server.address).await.status, 200);
+    let mut reader = Reader::open(server.address, "c1").await;
+    let mut admin = Signed::admin(server.address).await;
+    let headers = [("if-match", "*"), ("content-type", "application/json")];
+    let put = admin.send("PUT", "/v1/channels/main/settings", &headers, r#"{"guests": "refused"}"#).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    // Who was there before has to go, and does not come back.
+    while reader.next().await.is_some() {}
+    let refused = wait_for("the place to be taken away", async || {
+        let answer = register(server.address).await;
+        (answer.status == 403).then_some(answer)
+    })
+    .await;
+    assert!(refused.json()["error"].is_string(), "{refused:?}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &["--set", "placement.required=true"]);
+    let refused = register(server.address).await;
+    assert_eq!(refused.status, 403, "not that every place is taken: {refused:?}");
 }

@@ -141,7 +141,8 @@ async fn where_tickets_are_required_or_guests_refused_nobody_comes_without() {
     let house = House::start(dir.path(), &[10], &["placement.required=true", channels]).await;
     for address in [house.address(), house.edge(1)] {
         let mut viewer = Viewer::join(address, "main", "").await.unwrap();
-        assert_eq!(viewer.next().await, closed(4503, "unauthorized"));
+        // One that asks placement is let in.
+        assert_eq!(viewer.next().await, closed(4007, "ticket-refused"));
         let answer = get(address, "/v1/channels/main/events").await.unwrap();
         assert_eq!((answer.status, answer.problem().as_deref()), (403, Some("ticket-missing")), "{answer:?}");
     }
@@ -149,6 +150,19 @@ async fn where_tickets_are_required_or_guests_refused_nobody_comes_without() {
     let mut viewer =
         Viewer::join(guest.address, "lounge", &format!("?ticket={}", guest.ticket)).await.unwrap();
     assert_eq!(end_of(&mut viewer).await, closed(4506, "guests-refused"));
+    let metrics = get(house.address(), "/metrics").await.unwrap();
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    assert!(metrics.contains("emostream_tickets_total{kind=\"refused\"} 1"), "{metrics}");
+    let mut viewer = Viewer::join(guest.address, "lounge", "").await.unwrap();
+    assert_eq!(end_of(&mut viewer).await, closed(4506, "guests-refused"));
+    for reason in [
+        "a ticket is refused: the channel is for members",
+        "who has no ticket is refused: the channel is for members",
+        "who has no ticket is refused: placement.required is set",
+    ] {
+        let said = async || house.server.process.stderr().contains(reason).then_some(());
+        wait_for(reason, said).await;
+    }
     // It was not used up.
     guest.join("main").await.next_of("hello").await;
     let answer = place(house.address(), &serde_json::json!({"channel": "lounge"})).await;
