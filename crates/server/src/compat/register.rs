@@ -39,10 +39,15 @@ pub async fn register(
     request: Request,
 ) -> Result<Response, Problem> {
     let body = body::read(&app, request).await?;
-    if body.get("client_id").is_some() {
+    if is_of_client(&body) {
         return endpoints::register(&app, At::from(&at), body).await;
     }
     account(&app, peer, body).await
+}
+
+/// Whether a body is that of a client of system D, on whatever node it is looked at.
+pub(crate) fn is_of_client(body: &Value) -> bool {
+    body.get("client_id").is_some()
 }
 
 /// Makes an account of system B's user, as `POST /v1/register` does.

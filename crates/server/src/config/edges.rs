@@ -46,16 +46,16 @@ pub(super) fn validate(edges: &[NamedEdge], findings: &mut Findings) {
             "an address that no other edge listens on",
         );
         findings.expect(edge.capacity > 0, &key("capacity"), "1 or more viewers");
-        findings.expect(
-            edge.url.as_deref().is_none_or(is_base),
-            &key("url"),
-            "an address without path, such as https://edge-1.example.org or http://10.0.0.5:3005",
-        );
+        findings.expect(edge.url.as_deref().is_none_or(is_base), &key("url"), BASE_EXPECTED);
     }
 }
 
+/// What [`is_base`] wants, for people.
+pub(super) const BASE_EXPECTED: &str =
+    "an address without path, such as https://edge-1.example.org or http://10.0.0.5:3005";
+
 /// Whether a text is scheme, host, and a port where there is one: a client puts paths behind it.
-fn is_base(url: &str) -> bool {
+pub(super) fn is_base(url: &str) -> bool {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     url.len() <= 255 && host.is_some_and(|host| !host.is_empty() && host.chars().all(plain))

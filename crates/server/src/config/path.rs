@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Findings;
+use super::{
+    Findings,
+    edges::{BASE_EXPECTED, is_base},
+};
 
 /// Which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +226,11 @@ pub struct EdgeConfig {
     pub ping_ms: u64,
     /// On a graceful stop viewers are told to come back within this time, ms, each at its own moment.
     pub reconnect_spread_ms: u64,
+    /// Where viewers reach this node, such as `https://node-1.example.org`, if it has no `edges` of its own. Absent: who has
+    /// asked this node stays on the address that was asked; others are sent to the host that they have asked, on the port
+    /// of `listen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 impl Default for EdgeConfig {
@@ -233,6 +241,7 @@ impl Default for EdgeConfig {
             send_timeout_ms: 20_000,
             ping_ms: 25_000,
             reconnect_spread_ms: 5_000,
+            url: None,
         }
     }
 }
@@ -247,6 +256,7 @@ impl EdgeConfig {
         );
         findings.expect(self.send_timeout_ms >= 100, "edge.send_timeout_ms", "at least 100");
         findings.expect(self.ping_ms >= 100, "edge.ping_ms", "at least 100");
+        findings.expect(self.url.as_deref().is_none_or(is_base), "edge.url", BASE_EXPECTED);
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    control::forward::FORWARDS_MAX,
+    control::forward::Forwards,
     page::Page,
     problem::{ErrorType, Problem},
 };
@@ -66,7 +66,7 @@ pub struct App {
     /// Limits their answers that are being sent.
     pub pages_in_flight: Arc<Semaphore>,
     /// Limits calls on their way to control.
-    pub forwards: Semaphore,
+    pub forwards: Forwards,
     /// Limits what the log says of those that did not get there.
     pub forward_failures: LogThrottle,
     /// Limits what the log says of those who are no nodes and call the internal API.
@@ -132,7 +132,7 @@ impl App {
             queries: Semaphore::new(QUERIES_MAX),
             previews: Semaphore::new(PREVIEWS_MAX),
             pages_in_flight: Arc::new(Semaphore::new(PAGES_IN_FLIGHT_MAX)),
-            forwards: Semaphore::new(FORWARDS_MAX),
+            forwards: Forwards::default(),
             forward_failures: LogThrottle::default(),
             refused_nodes: LogThrottle::default(),
             viewers_leave: CancellationToken::new(),

@@ -44,9 +44,16 @@ pub(super) fn doors(shared: &Shared, listeners: &Listeners) -> anyhow::Result<(V
     let identity = Identity {
         name: name.to_owned(),
         cluster: CLUSTER_ALONE.to_owned(),
-        url: String::new(),
+        url: config.edge.url.clone().unwrap_or_default(),
         port: address.map_or(0, |address| address.port()),
     };
+    if config.edges.is_empty() && config.control.url.is_some() && config.edge.url.is_none() {
+        tracing::warn!(
+            port = identity.port,
+            "edge.url is not set: control sends viewers to this node on the host by which they know control, on this port; \
+             they do not get here where that is another machine, a mapped port, or TLS"
+        );
+    }
     let capacity = u32::try_from(config.edge.viewers_max).unwrap_or(u32::MAX);
     Ok((doors.collect::<anyhow::Result<_>>()?, Door { identity, capacity }))
 }

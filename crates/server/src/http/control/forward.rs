@@ -5,7 +5,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -18,10 +18,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use serde::{Deserialize, de::IgnoredAny};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use tower::ServiceExt;
 
 use crate::{
+    compat::register,
+    control::placement::Placed,
     http::{
         app::App,
         body,
@@ -29,6 +32,7 @@ use crate::{
         routes::{AsItIs, Method, Route},
     },
     node::ControlClient,
+    rate::subscriber,
 };
 
 /// Calls that are passed on, all of them POST.
@@ -41,7 +45,10 @@ const INTERNAL: &str = "/internal/v1/forward";
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Calls that may be on their way to control at once; one more is refused.
-pub(in crate::http) const FORWARDS_MAX: usize = 256;
+const FORWARDS_MAX: usize = 256;
+
+/// The same for one address.
+const ADDRESS_FORWARDS_MAX: usize = 64;
 
 /// When to try again what control did not answer.
 const RETRY: Duration = Duration::from_secs(2);
@@ -50,6 +57,9 @@ const RETRY: Duration = Duration::from_secs(2);
 const CALLER: HeaderName = HeaderName::from_static("x-emostream-caller");
 const AUTHORIZATION: HeaderName = HeaderName::from_static("x-emostream-authorization");
 const HOST: HeaderName = HeaderName::from_static("x-emostream-host");
+
+/// The edge that the node which passes a call on is as a whole.
+const EDGE: HeaderName = HeaderName::from_static("x-emostream-edge");
 
 /// Headers that go to control as they came, and back.
 const THERE: [HeaderName; 4] = [header::CONTENT_TYPE, header::ACCEPT, header::COOKIE, header::USER_AGENT];
@@ -68,6 +78,73 @@ pub struct Forwardable(pub(in crate::http) Router);
 /// Errors that such a route answers besides its own, where it is passed on.
 pub(in crate::http) const ERRORS: [ErrorType; 2] = [ErrorType::Overloaded, ErrorType::ControlUnavailable];
 
+/// The edge that the node which a viewer has asked is as a whole; none where it has edges of its own, or is none. Whoever is
+/// sent there stays on the address that led here, whatever stands in between: TLS, a mapped port, another name.
+#[derive(Debug, Clone)]
+pub struct AskedEdge(Option<String>);
+
+impl AskedEdge {
+    /// That of this node.
+    fn here(app: &App) -> Self {
+        let name = app.edge.as_ref().map(|edge| edge.common.name());
+        Self(name.filter(|name| !name.is_empty()).map(str::to_owned))
+    }
+
+    /// That of the node which has passed a call on, or of this one, which was asked itself.
+    pub(in crate::http) fn of(passed_on: Option<Extension<Self>>, app: &App) -> Self {
+        passed_on.map_or_else(|| Self::here(app), |Extension(asked)| asked)
+    }
+
+    /// Where a viewer goes who asked here, by the header `Host`; empty: stays.
+    pub(in crate::http) fn url_of(&self, placed: &Placed, host: Option<&str>) -> String {
+        let is_here = placed.edge.url.is_empty() && self.0.as_ref() == Some(&placed.edge.name);
+        if is_here { String::new() } else { placed.url(host) }
+    }
+}
+
+/// Calls on their way to control, by the address that they are from.
+#[derive(Default)]
+pub struct Forwards {
+    by_address: Mutex<HashMap<IpAddr, usize, RandomState>>,
+}
+
+/// One call's share; given back on drop.
+struct Permit<'a> {
+    forwards: &'a Forwards,
+    address: IpAddr,
+}
+
+impl Forwards {
+    /// Lets one more call go, unless there are too many already, of this address or of all.
+    fn permit(&self, address: IpAddr) -> Option<Permit<'_>> {
+        let address = subscriber(address);
+        let mut by_address = self.by_address();
+        let all: usize = by_address.values().sum();
+        let own = by_address.get(&address).copied().unwrap_or(0);
+        if all >= FORWARDS_MAX || own >= ADDRESS_FORWARDS_MAX {
+            return None;
+        }
+        by_address.insert(address, own + 1);
+        Some(Permit { forwards: self, address })
+    }
+
+    fn by_address(&self) -> MutexGuard<'_, HashMap<IpAddr, usize, RandomState>> {
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let mut by_address = self.forwards.by_address();
+        if let Some(own) = by_address.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
 /// Whether a route is one of those.
 pub(in crate::http) fn is_forwardable(route: &Route) -> bool {
     route.method == Method::Post && PATHS.contains(&route.path)
@@ -85,11 +162,6 @@ async fn pass_on(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let busy = || {
-        let detail = "too many calls are on their way to control";
-        Problem { retry_after: Some(RETRY), ..Problem::new(ErrorType::Overloaded, detail) }
-    };
-    let _permit = app.forwards.try_acquire().map_err(|_| busy())?;
     let (parts, body) = request.into_parts();
     let timeout = Duration::from_millis(app.config.http.body_timeout_ms);
     let body = body::read(Request::new(body), BODY_BYTES_MAX, timeout).await?;
@@ -100,8 +172,15 @@ async fn pass_on(
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .ok_or_else(|| Problem::new(ErrorType::Internal, "something went wrong here"))?;
+    // Not before the body is there: whoever sends it slowly keeps nobody else waiting.
+    let busy = || {
+        let detail = "too many calls are on their way to control";
+        Problem { retry_after: Some(RETRY), ..Problem::new(ErrorType::Overloaded, detail) }
+    };
+    let _permit = app.forwards.permit(peer.ip()).ok_or_else(busy)?;
     let path = format!("{INTERNAL}{}", parts.uri.path());
-    match client.forward(&path, head_of(&parts.headers, peer.ip()), body).await {
+    let head = head_of(&parts.headers, peer.ip(), &AskedEdge::here(app));
+    match client.forward(&path, head, body).await {
         Ok(answer) => Ok(answer_of(answer)),
         Err(error) => {
             if let Some(left_out) = app.forward_failures.admit(app.clock.now_ms()) {
@@ -115,15 +194,10 @@ async fn pass_on(
 
 /// System D's clients register at edges themselves.
 fn is_for_this_edge(path: &str, body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct OfClient {
-        #[serde(rename = "client_id")]
-        _client_id: IgnoredAny,
-    }
-    path == "/register" && serde_json::from_slice::<OfClient>(body).is_ok()
+    path == "/register" && serde_json::from_slice(body).is_ok_and(|body| register::is_of_client(&body))
 }
 
-fn head_of(headers: &HeaderMap, caller: IpAddr) -> HeaderMap {
+fn head_of(headers: &HeaderMap, caller: IpAddr, asked: &AskedEdge) -> HeaderMap {
     let mut head = HeaderMap::new();
     let renamed = [(header::AUTHORIZATION, AUTHORIZATION), (header::HOST, HOST)];
     for (from, to) in THERE.into_iter().map(|name| (name.clone(), name)).chain(renamed) {
@@ -133,6 +207,9 @@ fn head_of(headers: &HeaderMap, caller: IpAddr) -> HeaderMap {
     }
     if let Ok(caller) = HeaderValue::from_str(&caller.to_string()) {
         head.insert(CALLER, caller);
+    }
+    if let Some(edge) = asked.0.as_deref().and_then(|edge| HeaderValue::from_str(edge).ok()) {
+        head.insert(EDGE, edge);
     }
     head
 }
@@ -165,7 +242,9 @@ pub async fn answer(
     let caller = parts.headers.remove(CALLER);
     let caller: Option<IpAddr> = caller.and_then(|caller| caller.to_str().ok()?.parse().ok());
     let caller = caller.ok_or_else(|| Problem::parameter("x-emostream-caller", "expected an address"))?;
+    let asked = parts.headers.remove(EDGE).and_then(|edge| Some(edge.to_str().ok()?.to_owned()));
     let mut call = Request::new(body);
+    call.extensions_mut().insert(AskedEdge(asked));
     *call.method_mut() = HttpMethod::POST;
     *call.uri_mut() = format!("/{path}")
         .parse()
@@ -182,4 +261,59 @@ pub async fn answer(
     let Ok(mut response) = router.oneshot(call).await;
     response.extensions_mut().insert(AsItIs);
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use super::{ADDRESS_FORWARDS_MAX, FORWARDS_MAX, Forwards, is_for_this_edge};
+
+    fn v4(last: u8) -> IpAddr {
+        Ipv4Addr::new(10, 0, 0, last).into()
+    }
+
+    #[test]
+    fn one_address_does_not_take_all_the_ways_to_control() {
+        let forwards = Forwards::default();
+        let mut own: Vec<_> = (0..ADDRESS_FORWARDS_MAX).map_while(|_| forwards.permit(v4(1))).collect();
+        assert_eq!((own.len(), forwards.permit(v4(1)).is_none()), (ADDRESS_FORWARDS_MAX, true));
+        let network = |low| IpAddr::from(Ipv6Addr::from_bits(0x2001_0db8 << 96 | low));
+        let neighbours: Vec<_> =
+            (0..=ADDRESS_FORWARDS_MAX).map_while(|low| forwards.permit(network(low as u128))).collect();
+        assert_eq!(neighbours.len(), ADDRESS_FORWARDS_MAX, "a subscriber has a whole network");
+        drop(neighbours);
+        own.pop();
+        assert!(forwards.permit(v4(1)).is_some());
+        drop(own);
+        assert!(forwards.by_address().is_empty());
+    }
+
+    #[test]
+    fn all_addresses_together_have_a_limit_too() {
+        let forwards = Forwards::default();
+        let of = |last: u8| (0..ADDRESS_FORWARDS_MAX).map_while(move |_| Some(v4(last)));
+        let all: Vec<_> = (0..100).flat_map(of).map_while(|address| forwards.permit(address)).collect();
+        assert_eq!(all.len(), FORWARDS_MAX);
+    }
+
+    #[test]
+    fn a_client_of_system_d_is_known_wherever_it_asks() {
+        for (body, is_here) in [
+            (r#"{"client_id": "a"}"#, true),
+            (r#"{"client_id": "a", "client_id": "b"}"#, true),
+            (r#"{"client_id": null, "client_id": 7}"#, true),
+            (r#"{"client_id": "a", "name": "ada", "password": "x"}"#, true),
+            (r#"{"name": "ada", "password": "x"}"#, false),
+            (r#"["client_id"]"#, false),
+            (r#""client_id""#, false),
+            ("client_id", false),
+        ] {
+            assert_eq!(is_for_this_edge("/register", body.as_bytes()), is_here, "{body}");
+            let seen_there =
+                serde_json::from_str(body).is_ok_and(|body| super::register::is_of_client(&body));
+            assert_eq!(seen_there, is_here, "{body}");
+        }
+        assert!(!is_for_this_edge("/v1/register", br#"{"client_id": "a"}"#));
+    }
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{ConnectInfo, Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -18,6 +18,7 @@ use crate::{
         access::Caller,
         app::App,
         body::JsonBody,
+        control::forward::AskedEdge,
         problem::{ErrorType, Problem},
     },
     ingest::endpoint::{guest_cookie, guest_set_cookie},
@@ -50,7 +51,7 @@ pub struct PlacementAnswer {
     cluster: String,
     /// The edge.
     edge: String,
-    /// Where the edge is: paths such as `/v1/channels/main/live` follow.
+    /// Where the edge is: paths such as `/v1/channels/main/live` follow. Empty: at the address that was asked.
     url: String,
     /// Opens one connection there, before `expires_at`.
     ticket: String,
@@ -80,6 +81,7 @@ pub async fn place(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     caller: Option<Caller>,
+    asked: Option<Extension<AskedEdge>>,
     JsonBody(request): JsonBody<PlacementRequest, BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let guests = app.channel(&request.channel)?.published().settings.guests;
@@ -102,7 +104,8 @@ pub async fn place(
     let wanted = Wanted { who, line: request.line, end_device: request.end_device_id };
     let placed = placement.place(wanted).await?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let mut response = Json(answer(placed, host, device_id)).into_response();
+    let url = AskedEdge::of(asked, &app).url_of(&placed, host);
+    let mut response = Json(answer(placed, url, device_id)).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);
     if let Some(cookie) = cookie.and_then(|token| guest_set_cookie(&token).parse().ok()) {
@@ -111,8 +114,7 @@ pub async fn place(
     Ok(response)
 }
 
-fn answer(placed: Placed, host: Option<&str>, device_id: Option<String>) -> PlacementAnswer {
-    let url = placed.url(host);
+fn answer(placed: Placed, url: String, device_id: Option<String>) -> PlacementAnswer {
     PlacementAnswer {
         url,
         cluster: placed.edge.cluster,

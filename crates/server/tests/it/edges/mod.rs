@@ -3,6 +3,7 @@
 mod alone;
 mod devices;
 mod drain;
+mod implicit;
 mod tickets;
 mod watch;
 

@@ -6,6 +6,10 @@ use std::{
 };
 
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::{
     KEY,
@@ -90,6 +94,31 @@ async fn a_node_passes_on_what_only_control_answers() {
     let said = outpost.process.stderr();
     assert!(said.contains("is not passed on") && !said.contains(KEY), "{said}");
     assert_eq!(get(outpost.address, "/readyz").await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_slowly_keeps_nobody_from_control() {
+    let dir = tempfile::tempdir().unwrap();
+    let (internal, key) = (free(), vec![format!("internal.key={KEY}")]);
+    let _home = home(dir.path(), internal, &key);
+    let patient = [&key[..], &["http.body_timeout_ms=600000".to_owned()]].concat();
+    let outpost = outpost(dir.path(), &format!("http://{internal}"), &patient);
+    let mut slow = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(outpost.address).await.unwrap();
+        let head = "POST /v1/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90\r\n\
+                    expect: 100-continue\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    // Each is read from: the server asks for the body when it begins to wait for it.
+    for stream in &mut slow {
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).await.unwrap();
+        assert_eq!(&line, b"HTTP/1.1 100");
+    }
+    let answer = log_in(outpost.address, "/v1/login", PASSWORD).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
