@@ -48,9 +48,8 @@ pub struct TicketDevice {
     pub name: String,
 }
 
-/// What an edge says of itself.
+/// What an edge says of itself. Fields that a newer edge has beside are passed over: nodes are brought up to date one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EdgeReport {
     /// Its name, unique in the fleet.
     pub edge: String,
@@ -87,7 +86,6 @@ pub struct EdgeReport {
 
 /// A lease that an edge holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HeldLease {
     /// Its id.
     pub lease: Uuid,
@@ -133,4 +131,30 @@ pub enum CloseReason {
     Surplus,
     /// The account is gone.
     AccountGone,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::EdgeReport;
+
+    #[test]
+    fn a_report_of_a_newer_edge_is_read() {
+        let held = json!({
+            "lease": "00000000-0000-0000-0000-000000000002", "user_id": "00000000-0000-0000-0000-000000000003",
+            "device_id": "phone", "name": "the phone", "since_us": 5,
+        });
+        let report = json!({
+            "edge": "a", "cluster": "west", "url": "", "port": 3005, "capacity": 10, "number": 1, "viewers": 1,
+            "generation": "00000000-0000-0000-0000-000000000001", "is_leaving": false, "opened": [], "closed": [], "held": [held],
+        });
+        let read = |report: &Value| serde_json::from_value::<EdgeReport>(report.clone());
+        let known = read(&report).unwrap();
+        assert_eq!(serde_json::to_value(&known).unwrap(), report);
+        let mut newer = report.clone();
+        newer["load"] = json!(0.5);
+        newer["held"][0]["network"] = json!({ "kind": "mobile" });
+        assert_eq!(read(&newer).unwrap(), known);
+    }
 }
