@@ -1,10 +1,12 @@
 //! Clusters, and what is known of their edges.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use emostream_protocol::placement::EdgeReport;
 use uuid::Uuid;
 
 use crate::{
-    Store, StoreError,
+    LeaseTimes, Store, StoreError,
     database::{Area, Change, many},
     limits::{CLUSTERS_MAX, EDGES_MAX, URL_CHARS_MAX, check_line, check_name},
     sql::{Row, Statement, Value, sql, wide},
@@ -52,10 +54,18 @@ pub struct EdgeRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KnownEdge {
     pub(crate) record: EdgeRecord,
-    /// The starts before this one that are remembered, the last one first: what they still say comes too late.
-    pub(crate) previous: Vec<Uuid>,
+    /// The starts before this one that are remembered, the last one first.
+    pub(crate) previous: Vec<EarlierStart>,
     /// Whether it still has to name everything that it holds.
     pub(crate) owes_all: bool,
+}
+
+/// A start of an edge that another one has replaced. What it still says comes too late, save where that other one is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EarlierStart {
+    pub(crate) generation: Uuid,
+    /// Number of its newest report before it was replaced.
+    pub(crate) number: u64,
 }
 
 impl Store {
@@ -145,8 +155,28 @@ impl KnownEdge {
 
     /// The same where another start was known before.
     pub(crate) fn instead_of(self, other: &Self) -> Self {
-        let previous = [other.record.generation].into_iter().chain(other.previous.iter().copied());
+        let replaced = EarlierStart { generation: other.record.generation, number: other.record.number };
+        let previous = [replaced].into_iter().chain(other.previous.iter().copied());
+        let previous = previous.filter(|earlier| earlier.generation != self.record.generation);
         Self { previous: previous.take(PREVIOUS_MAX).collect(), ..self }
+    }
+}
+
+/// Bytes of an earlier start as it is stored: its id and the number, big-endian.
+const EARLIER_BYTES: usize = 24;
+
+impl EarlierStart {
+    fn bytes(&self) -> [u8; EARLIER_BYTES] {
+        let mut bytes = [0; EARLIER_BYTES];
+        bytes[..16].copy_from_slice(self.generation.as_bytes());
+        bytes[16..].copy_from_slice(&self.number.to_be_bytes());
+        bytes
+    }
+
+    fn of(bytes: &[u8; EARLIER_BYTES]) -> Self {
+        let generation = Uuid::from_bytes(std::array::from_fn(|place| bytes[place]));
+        let number = u64::from_be_bytes(std::array::from_fn(|place| bytes[16 + place]));
+        Self { generation, number }
     }
 }
 
@@ -171,6 +201,29 @@ pub(crate) async fn known_edges(change: &mut Change, names: &[Value]) -> Result<
 pub(crate) async fn room_for_edges(change: &mut Change) -> Result<usize, StoreError> {
     let known = count(change, "SELECT COUNT(*) AS found FROM edges").await?;
     Ok(usize::try_from(i64::from(EDGES_MAX).saturating_sub(known)).unwrap_or(0))
+}
+
+/// Edges that are out of contact, those that have been silent for longest first; at most `count`, and none of `but`.
+pub(crate) async fn lost_edges(
+    change: &mut Change,
+    times: &LeaseTimes,
+    count: usize,
+    but: &BTreeSet<&str>,
+) -> Result<VecDeque<String>, StoreError> {
+    if times.is_in_contact(i64::MIN) {
+        return Ok(VecDeque::new());
+    }
+    let query = sql("SELECT name FROM edges WHERE heard_us <= $1 ORDER BY heard_us, name LIMIT $2");
+    let limit = i64::try_from(count.saturating_add(but.len())).unwrap_or(i64::MAX);
+    let rows = change.rows(query.bind(times.now_us.saturating_sub(times.ttl_us)).bind(limit)).await?;
+    let names = rows.iter().map(|row| row.get("name")).collect::<Result<Vec<String>, _>>()?;
+    Ok(names.into_iter().filter(|name| !but.contains(name.as_str())).take(count).collect())
+}
+
+/// Removes edges; their leases count no more.
+pub(crate) async fn drop_edges(change: &mut Change, names: &[String]) -> Result<(), StoreError> {
+    let names: Vec<_> = names.iter().map(|name| Value::from(name.as_str())).collect();
+    many::change_listed(change, "DELETE FROM edges WHERE name IN ({list})", &[], &names).await.map(drop)
 }
 
 /// Stores edges, new ones and those that there are.
@@ -217,7 +270,7 @@ fn edge_values(edge: &KnownEdge) -> Result<Vec<Value>, StoreError> {
         i64::from(record.capacity).into(),
         i64::from(record.viewers).into(),
         record.generation.into(),
-        edge.previous.iter().flat_map(|start| *start.as_bytes()).collect::<Vec<u8>>().as_slice().into(),
+        edge.previous.iter().flat_map(EarlierStart::bytes).collect::<Vec<u8>>().as_slice().into(),
         wide("number", record.number)?.into(),
         record.is_draining.into(),
         record.is_leaving.into(),
@@ -241,8 +294,8 @@ fn read_edge(row: &Row) -> Result<KnownEdge, StoreError> {
         heard_us: row.get("heard_us")?,
     };
     let previous: Vec<u8> = row.get("previous_generations")?;
-    let (starts, _) = previous.as_chunks::<16>();
-    let previous = starts.iter().map(|start| Uuid::from_bytes(*start)).collect();
+    let (starts, _) = previous.as_chunks::<EARLIER_BYTES>();
+    let previous = starts.iter().map(EarlierStart::of).collect();
     Ok(KnownEdge { record, previous, owes_all: row.flag("owes_all")? })
 }
 

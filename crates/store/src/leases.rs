@@ -89,12 +89,14 @@ pub enum Reserved {
         /// The lease taken over.
         replaced: Option<Uuid>,
     },
-    /// As many other devices have places as the tier allows, oldest first. Also where a user has more than
-    /// [`ENDED_LEASES_PER_USER_MAX`](crate::ENDED_LEASES_PER_USER_MAX) that are still to be closed.
+    /// As many other devices have places as the tier allows, oldest first.
     Full {
         /// The devices.
         devices: Vec<Lease>,
     },
+    /// More than [`ENDED_LEASES_PER_USER_MAX`](crate::ENDED_LEASES_PER_USER_MAX) leases of the account have ended and are still to
+    /// be closed by edges in contact. Some are with the next reports.
+    Unsettled,
     /// There is no such account.
     NoUser,
 }

@@ -47,7 +47,8 @@ pub const NOTE_CHARS_MAX: usize = 2_000;
 /// Clusters, whatever the caller allows: lists of them are not paged.
 pub const CLUSTERS_MAX: u32 = 1_000;
 
-/// Edges that are remembered: lists of them are not paged, and placement looks at all of them.
+/// Edges that are remembered: lists of them are not paged, and placement looks at all of them. Beyond, a new one takes the
+/// place of the one that has been lost for longest.
 pub const EDGES_MAX: u32 = 1_000;
 
 /// Characters of the address at which viewers reach an edge.
@@ -56,8 +57,8 @@ pub const URL_CHARS_MAX: usize = 1_024;
 /// Devices that a tier may have: those of a user are looked at together.
 pub const DEVICES_PER_USER_MAX: u32 = 1_000;
 
-/// Leases of a user that have ended and whose connections are not known to be closed. Whoever has more has asked for as many
-/// tickets within the life of one, and waits.
+/// Leases of a user that have ended and whose connections are not known to be closed. Whoever has more on edges in contact has
+/// asked for as many tickets within the life of one, and waits.
 pub const ENDED_LEASES_PER_USER_MAX: usize = 100;
 
 /// Leases that are reserved together.
@@ -71,6 +72,9 @@ pub(crate) const SWEEP_ROWS_MAX: u32 = 10_000;
 
 /// Times to live for which an edge has to be silent until its leases are dropped. Long before, they count no more.
 pub(crate) const DROPPED_AFTER_TTLS: i64 = 60;
+
+/// Times to live within which an edge that runs is heard, once it can be: it reports several times in each.
+pub(crate) const HEARD_WITHIN_TTLS: i64 = 3;
 
 /// For how long an edge has to be silent until it is forgotten: a day, µs.
 pub(crate) const EDGE_FORGOTTEN_AFTER_US: i64 = 86_400_000_000;

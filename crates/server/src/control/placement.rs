@@ -48,6 +48,9 @@ pub use places::{Device, Placed, Wanted, Who};
 /// Tickets that an account may ask for: 50 at once, then five a second. Each takes a place until it is used.
 const ACCOUNT: (u32, u32) = (5, 50);
 
+/// After so long some of an account's ended leases are likely to be closed.
+const UNSETTLED_RETRY: Duration = Duration::from_secs(10);
+
 /// What placement needs of the node.
 pub struct Components {
     /// Where clusters, edges and leases are.
@@ -222,6 +225,12 @@ fn reports(core: &Arc<Core>, tasks: &Tasks) -> Group<EdgeReport, EdgeOrders> {
         .boxed()
     };
     Group::start("reports of edges", REPORTS_PER_GROUP_MAX, tasks, Arc::new(work))
+}
+
+/// Too many tickets were taken over unused, or their connections are still to be closed; the next reports end some.
+fn unsettled() -> Problem {
+    let detail = "too many places were asked for and given up; wait as long as Retry-After says";
+    Problem { retry_after: Some(UNSETTLED_RETRY), ..Problem::new(ErrorType::RateLimited, detail) }
 }
 
 /// Why a reservation was not made, for who asked.

@@ -34,9 +34,11 @@ pub(super) fn reserve(
     forget_over(picture, wanted.user, times);
     let standing = standing(picture, wanted.user, &wanted.device_id, times);
     let limit = places(limits, tier);
-    let ended = picture.of(wanted.user).iter().filter(|lease| lease.ended.is_some()).count();
-    if standing.counting.len() >= limit || ended > ENDED_LEASES_PER_USER_MAX {
+    if standing.counting.len() >= limit {
         return Reserved::Full { devices: picture.devices_of(wanted.user, times) };
+    }
+    if !has_few_ended(picture, wanted.user, times) {
+        return Reserved::Unsettled;
     }
     make_room(picture, &standing, limit);
     let surplus = picture.of(wanted.user).into_iter();
@@ -126,6 +128,18 @@ fn forget_over(picture: &mut Picture, user: UserId, times: &LeaseTimes) {
     let leases = picture.of(user).into_iter();
     let over: Vec<_> = leases.filter(|lease| picture.is_over(lease, times)).map(|lease| lease.id).collect();
     over.into_iter().for_each(|id| picture.remove(id));
+}
+
+/// Whether few enough of a user's leases wait to be closed. Of too many, the oldest go whose edge cannot be told: should it come
+/// back, it names what it holds, and [`readmit`] judges that anew.
+fn has_few_ended(picture: &mut Picture, user: UserId, times: &LeaseTimes) -> bool {
+    let ended: Vec<_> = picture.of(user).into_iter().filter(|lease| lease.ended.is_some()).collect();
+    let surplus = ended.len().saturating_sub(ENDED_LEASES_PER_USER_MAX);
+    let untold = ended.into_iter().filter(|lease| !picture.can_be_told(lease, times)).take(surplus);
+    let untold: Vec<_> = untold.map(|lease| lease.id).collect();
+    let is_enough = untold.len() == surplus;
+    untold.into_iter().for_each(|id| picture.remove(id));
+    is_enough
 }
 
 fn places(limits: &TierLimits, tier: Option<u8>) -> usize {

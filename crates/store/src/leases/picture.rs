@@ -192,6 +192,11 @@ impl Picture {
         })
     }
 
+    /// Whether a lease's edge is in contact, and so learns what becomes of it.
+    pub(super) fn can_be_told(&self, lease: &LeaseRow, times: &LeaseTimes) -> bool {
+        self.edges.get(&lease.edge).is_some_and(|edge| times.is_in_contact(edge.heard_us))
+    }
+
     fn device(&self, lease: &LeaseRow) -> Lease {
         Lease {
             id: lease.id,

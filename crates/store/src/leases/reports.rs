@@ -1,6 +1,6 @@
 //! What edges report, and what they are told: several reports in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use emostream_protocol::placement::{
     CloseOrder, CloseReason, DEVICE_CHARS_MAX, EdgeOrders, EdgeReport, HeldLease, REPORT_DEVICES_MAX,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Store, StoreError, UserId,
-    clusters::{KnownEdge, check_edge, known_edges, put_edges, room_for_edges},
+    clusters::{KnownEdge, check_edge, drop_edges, known_edges, lost_edges, put_edges, room_for_edges},
     database::{Area, Change, many},
     limits::{REPORTS_PER_GROUP_MAX, check_line},
     sql::Value,
@@ -28,9 +28,10 @@ enum Standing {
     New,
     /// It was taken before, or a later one was: its edge is answered, nothing is changed.
     Repeated,
-    /// Of a start before the one that is known: whoever sends it has been replaced, and closes everything.
+    /// Of a start before the one that is known: whoever sends it has been replaced, and closes everything. It comes back by
+    /// itself once that other one is lost: an even earlier one may have replaced it, with a report that came late.
     Replaced,
-    /// Of an edge that is one too many.
+    /// Of an edge that is one too many, while all others are in contact.
     Refused,
 }
 
@@ -62,11 +63,12 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut change = self.database.change(Area::Leases).await?;
-        let mut edges = Edges::load(&mut change, reports).await?;
+        let mut edges = Edges::load(&mut change, reports, times).await?;
         let mut picture = load(&mut change, reports).await?;
         edges.known.values().for_each(|edge| picture.see(&edge.record));
         let standings: Vec<_> =
             reports.iter().map(|report| edges.apply(report, &mut picture, limits, times)).collect();
+        drop_edges(&mut change, &edges.displaced).await?;
         put_edges(&mut change, &edges.changed()).await?;
         picture.write(&mut change, times).await?;
         let to_close = to_close(&mut change, reports).await?;
@@ -122,16 +124,28 @@ struct Edges {
     changed: BTreeSet<String>,
     /// How many more may be remembered.
     room: usize,
+    /// Those that are lost, where there is no room for all new ones; the next one to give way first.
+    lost: VecDeque<String>,
+    /// Those that have given way.
+    displaced: Vec<String>,
 }
 
 impl Edges {
-    async fn load(change: &mut Change, reports: &[EdgeReport]) -> Result<Self, StoreError> {
+    async fn load(
+        change: &mut Change,
+        reports: &[EdgeReport],
+        times: &LeaseTimes,
+    ) -> Result<Self, StoreError> {
         let names: BTreeSet<_> = reports.iter().map(|report| report.edge.as_str()).collect();
         let listed: Vec<_> = names.iter().map(|name| Value::from(*name)).collect();
         let edges = known_edges(change, &listed).await?;
-        let room = if edges.len() < names.len() { room_for_edges(change).await? } else { 0 };
+        let new = names.len().saturating_sub(edges.len());
+        let room = if new > 0 { room_for_edges(change).await? } else { 0 };
+        let surplus = new.saturating_sub(room);
+        let lost =
+            if surplus > 0 { lost_edges(change, times, surplus, &names).await? } else { VecDeque::new() };
         let known = edges.into_iter().map(|edge| (edge.record.name.clone(), edge)).collect();
-        Ok(Self { known, changed: BTreeSet::new(), room })
+        Ok(Self { known, changed: BTreeSet::new(), room, lost, displaced: Vec::new() })
     }
 
     fn changed(&self) -> Vec<&KnownEdge> {
@@ -160,9 +174,12 @@ impl Edges {
     fn meet(&mut self, report: &EdgeReport, times: &LeaseTimes) -> Standing {
         let mut now = KnownEdge::of(report, times.now_us);
         match self.known.get(&report.edge) {
-            None if self.room == 0 => return Standing::Refused,
-            None => self.room -= 1,
-            Some(edge) if edge.previous.contains(&report.generation) => return Standing::Replaced,
+            None => {
+                if !self.make_room() {
+                    return Standing::Refused;
+                }
+            }
+            Some(edge) if is_replaced(edge, report, times) => return Standing::Replaced,
             Some(edge) if edge.record.generation == report.generation => {
                 if report.number <= edge.record.number {
                     return Standing::Repeated;
@@ -180,6 +197,17 @@ impl Edges {
         self.known.insert(report.edge.clone(), now);
         self.changed.insert(report.edge.clone());
         Standing::New
+    }
+
+    /// Makes room for one more, where there is none in place of the one that has been lost for longest.
+    fn make_room(&mut self) -> bool {
+        if let Some(left) = self.room.checked_sub(1) {
+            self.room = left;
+            return true;
+        }
+        let Some(lost) = self.lost.pop_front() else { return false };
+        self.displaced.push(lost);
+        true
     }
 
     /// What an edge is told in answer to its report.
@@ -207,6 +235,15 @@ impl Edges {
             }
         }
     }
+}
+
+/// Whether a report is of a start that was replaced, by one that is in contact; or of one that ends, or late.
+fn is_replaced(edge: &KnownEdge, report: &EdgeReport, times: &LeaseTimes) -> bool {
+    let earlier = edge.previous.iter().find(|earlier| earlier.generation == report.generation);
+    earlier.is_some_and(|earlier| {
+        let is_held = times.is_in_contact(edge.record.heard_us);
+        is_held || report.is_leaving || report.number <= earlier.number
+    })
 }
 
 /// Takes what a report says of devices.

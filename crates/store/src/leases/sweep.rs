@@ -4,7 +4,7 @@ use super::LeaseTimes;
 use crate::{
     Store, StoreError,
     database::Area,
-    limits::{DROPPED_AFTER_TTLS, EDGE_FORGOTTEN_AFTER_US, SWEEP_ROWS_MAX},
+    limits::{DROPPED_AFTER_TTLS, EDGE_FORGOTTEN_AFTER_US, HEARD_WITHIN_TTLS, SWEEP_ROWS_MAX},
     sql::{Statement, sql},
 };
 
@@ -28,10 +28,12 @@ impl Store {
     }
 }
 
-/// The time before which an edge was heard last that has been silent for so long, although it could have been heard.
+/// The time before which an edge was heard last that has been silent for so long, and still was when it could be heard again.
+/// Not for so long after that: control may start anew, or lose its store, more often.
 fn silent_since(times: &LeaseTimes, long_us: i64) -> i64 {
     let before = times.now_us.saturating_sub(long_us);
-    if times.grace_from_us < before { before } else { i64::MIN }
+    let fair_us = times.ttl_us.saturating_mul(HEARD_WITHIN_TTLS);
+    if times.grace_from_us.saturating_add(fair_us) < times.now_us { before } else { i64::MIN }
 }
 
 fn drop_leases(times: &LeaseTimes) -> Statement {

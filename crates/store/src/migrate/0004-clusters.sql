@@ -5,7 +5,8 @@ CREATE TABLE clusters (
     created_us BIGINT NOT NULL
 );
 
--- `previous_generations` are the starts before this one, sixteen bytes each, the last one first: what they still say comes too late.
+-- `previous_generations` are the starts before this one, the last one first: id (16 bytes) and number of the newest report (8 bytes,
+-- big-endian) of each.
 CREATE TABLE edges (
     name TEXT NOT NULL PRIMARY KEY,
     cluster TEXT NOT NULL,

@@ -13,4 +13,5 @@ CREATE TABLE leases (
 );
 
 CREATE INDEX leases_by_user ON leases (user_id);
+CREATE INDEX leases_by_generation ON leases (generation);
 CREATE INDEX leases_to_close ON leases (edge) WHERE ended IS NOT NULL;

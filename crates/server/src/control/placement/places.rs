@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     ConnectedDevice, Placement, Waiting,
     line::{Turn, Waiter},
-    not_done,
+    not_done, unsettled,
 };
 use crate::{
     http::problem::{ErrorType, Problem},
@@ -244,6 +244,7 @@ impl Placement {
         match self.reservations.ask(lease).await.map_err(|error| not_done(&error))? {
             Reserved::Granted { .. } => Ok(Some(taken.ticket)),
             Reserved::Full { devices } => Err(device_limit(devices)),
+            Reserved::Unsettled => Err(unsettled()),
             Reserved::NoUser => Err(account_gone()),
         }
     }

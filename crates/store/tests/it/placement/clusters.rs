@@ -1,6 +1,6 @@
 //! Clusters and edges: records that are made, changed, found and removed.
 
-use emostream_store::{CLUSTERS_MAX, Cluster, EDGES_MAX, StoreError};
+use emostream_store::{CLUSTERS_MAX, Cluster, EDGES_MAX, LeaseTimes, StoreError};
 
 use super::{edge, limits, report, times};
 use crate::setup::{NOW, Place, everywhere};
@@ -9,6 +9,7 @@ everywhere!(
     clusters_are_made_changed_and_removed,
     bad_names_are_refused,
     clusters_and_edges_are_limited,
+    a_new_edge_takes_the_place_of_one_that_is_lost,
     edges_are_as_they_reported_last,
     an_admin_drains_and_forgets_edges,
 );
@@ -66,6 +67,28 @@ async fn clusters_and_edges_are_limited(place: Place) {
     assert_eq!(store.edges().await.unwrap().len(), 1_000);
     let known = store.take_report(&report(&edge("edge 7", 1), 2), &limits(), &times(0)).await.unwrap();
     assert!(!known.drain);
+}
+
+async fn a_new_edge_takes_the_place_of_one_that_is_lost(place: Place) {
+    let store = place.open().await;
+    let first = |name: &str| report(&edge(name, 1), 1);
+    let reports: Vec<_> = (0..EDGES_MAX).map(|number| first(&format!("edge {number}"))).collect();
+    store.take_reports(&reports[500..], &limits(), &times(0)).await.unwrap();
+    store.take_reports(&reports[..500], &limits(), &times(9)).await.unwrap();
+    // The first one that is lost is heard again together with three new ones.
+    let again = report(&edge("edge 500", 1), 2);
+    let group = [first("new 1"), again, first("new 2"), first("new 3")];
+    let grace = LeaseTimes { grace_from_us: times(5).now_us, ..times(12) };
+    let orders = store.take_reports(&group, &limits(), &grace).await.unwrap();
+    let drained: Vec<_> = orders.iter().map(|orders| orders.drain).collect();
+    assert_eq!(drained, [true, false, true, true], "nobody could be heard until a moment ago");
+    let orders = store.take_reports(&group, &limits(), &times(12)).await.unwrap();
+    assert!(orders.iter().all(|orders| !orders.drain), "{orders:?}");
+    let known: Vec<_> = store.edges().await.unwrap().into_iter().map(|edge| edge.name).collect();
+    assert_eq!(known.len(), 1_000);
+    let is_known = |name: &str| known.iter().any(|known| known == name);
+    assert!(["new 1", "new 2", "new 3", "edge 0", "edge 500", "edge 504"].into_iter().all(is_known));
+    assert!(!["edge 501", "edge 502", "edge 503"].into_iter().any(is_known), "the longest silent go first");
 }
 
 async fn edges_are_as_they_reported_last(place: Place) {

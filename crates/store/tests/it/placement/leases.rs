@@ -1,6 +1,6 @@
 //! Leases: as many devices as the tier allows, taken over by the same device, freed by silence.
 
-use emostream_protocol::placement::{CloseReason, EdgeReport};
+use emostream_protocol::placement::{CloseReason, EdgeReport, HeldLease, TicketDevice};
 use emostream_store::{
     LEASES_PER_GROUP_MAX, Lease, LeaseTimes, NewLease, Reserved, Role, StoreError, TierLimits,
 };
@@ -23,6 +23,9 @@ everywhere!(
     bad_leases_are_refused,
     a_deleted_user_has_no_leases,
     what_is_long_dead_is_dropped,
+    what_is_long_dead_is_dropped_however_often_control_starts,
+    a_lost_edge_locks_nobody_out_by_what_it_was_not_told,
+    leases_of_a_start_are_found_by_an_index,
     of_devices_that_come_at_once_as_many_as_may_be_get_in,
 );
 
@@ -228,7 +231,7 @@ async fn what_is_long_dead_is_dropped(place: Place) {
     assert_eq!(store.sweep_leases(&times(30)).await, Ok(0));
     open(&store, &b, 3, &[], 640).await;
     // Device 4 has not been opened, edge a is silent; but control has just come back.
-    let grace = LeaseTimes { grace_from_us: times(100).now_us, ..times(650) };
+    let grace = LeaseTimes { grace_from_us: times(630).now_us, ..times(650) };
     assert_eq!(store.sweep_leases(&grace).await, Ok(1));
     assert_eq!(store.sweep_leases(&times(650)).await, Ok(2));
     open(&store, &edge("b", 3), 1, &[], 651).await;
@@ -236,6 +239,63 @@ async fn what_is_long_dead_is_dropped(place: Place) {
     assert_eq!(store.edges().await.unwrap().len(), 2);
     store.sweep_leases(&times(86_500)).await.unwrap();
     assert_eq!(store.edges().await.unwrap().len(), 1, "a was heard more than a day ago, b not");
+}
+
+async fn what_is_long_dead_is_dropped_however_often_control_starts(place: Place) {
+    let store = place.open().await;
+    let (a, one) = (edge("a", 1), user(&store, 1).await);
+    open(&store, &a, 1, &[], 0).await;
+    for (id, device) in [(1, "phone"), (2, "laptop")] {
+        reserve(&store, &lease(id, one, device, &a), 0).await;
+    }
+    open(&store, &a, 2, &[1, 2], 1).await;
+    store.end_lease(one, "laptop", &times(2)).await.unwrap();
+    let started = |ago: i64, now: i64| LeaseTimes { grace_from_us: times(now - ago).now_us, ..times(now) };
+    assert_eq!(store.sweep_leases(&started(30, 700)).await, Ok(0), "the edge may still be on its way");
+    assert_eq!(store.sweep_leases(&started(31, 700)).await, Ok(1), "what has ended stays for a day");
+    assert_eq!(store.sweep_leases(&started(30, 86_500)).await, Ok(0));
+    assert_eq!(store.edges().await.unwrap().len(), 1);
+    assert_eq!(store.sweep_leases(&started(31, 86_500)).await, Ok(1));
+    assert_eq!(store.edges().await.unwrap(), []);
+}
+
+async fn a_lost_edge_locks_nobody_out_by_what_it_was_not_told(place: Place) {
+    let store = place.open().await;
+    let (a, b, three) = (edge("a", 1), edge("b", 2), user(&store, 3).await);
+    open(&store, &a, 1, &[], 0).await;
+    // The same phone again and again, and each time on.
+    for id in 1..=102 {
+        let reserved = reserve(&store, &lease(id, three, "phone", &a), 0).await;
+        assert!(matches!(reserved, Reserved::Granted { .. }), "{id}: {reserved:?}");
+    }
+    assert_eq!(reserve(&store, &lease(103, three, "phone", &a), 1).await, Reserved::Unsettled);
+    open(&store, &b, 1, &[], 11).await;
+    let reserved = reserve(&store, &lease(104, three, "phone", &b), 11).await;
+    assert_eq!(reserved, Reserved::Granted { replaced: Some(Uuid::from_u128(102)) });
+    // The edge was only cut off. Of what it opened, it names what has been forgotten; a newer one of that device counts.
+    let id = Uuid::from_u128(1);
+    let device = TicketDevice {
+        user_id: Uuid::from_bytes(*three.as_bytes()),
+        device_id: "phone".into(),
+        name: String::new(),
+    };
+    let held = vec![HeldLease { lease: id, device, since_us: times(1).now_us }];
+    let back = EdgeReport { opened: vec![id], held: Some(held), ..report(&a, 2) };
+    let orders = store.take_report(&back, &limits(), &times(12)).await.unwrap();
+    let told: Vec<_> = orders.close.iter().map(|order| (order.lease, order.reason)).collect();
+    assert_eq!(told, [(id, CloseReason::TakenOver)]);
+}
+
+async fn leases_of_a_start_are_found_by_an_index(place: Place) {
+    place.open().await.close().await;
+    // PostgreSQL scans a table that is small, whatever indexes there are.
+    if place.url.starts_with("sqlite") {
+        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&place.url).await.unwrap();
+        let query = "EXPLAIN QUERY PLAN SELECT id FROM leases WHERE generation IN ($1, $2)";
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(query).fetch_all(&mut connection).await.unwrap();
+        assert!(plan.iter().any(|step| step.3.contains("leases_by_generation")), "{plan:?}");
+    }
 }
 
 async fn of_devices_that_come_at_once_as_many_as_may_be_get_in(place: Place) {

@@ -10,6 +10,7 @@ use crate::setup::{Place, everywhere};
 everywhere!(
     a_repeated_or_late_report_changes_nothing,
     a_start_that_was_replaced_closes_everything,
+    a_start_that_an_earlier_one_displaced_comes_back,
     what_nobody_remembers_is_admitted_again,
     of_too_many_the_newest_stay,
     what_an_edge_no_longer_holds_is_free,
@@ -72,6 +73,31 @@ async fn a_start_that_was_replaced_closes_everything(place: Place) {
     assert_eq!(told(&take(&store, &all, 3).await), [(1, CloseReason::Surplus)]);
     assert_eq!(devices(&store, one, 3).await, [2]);
     assert_eq!(take(&store, &report(&new, 3), 3).await, EdgeOrders::default());
+}
+
+async fn a_start_that_an_earlier_one_displaced_comes_back(place: Place) {
+    let store = place.open().await;
+    let (earlier, live) = (edge("a", 1), edge("a", 2));
+    let three = user(&store, 3).await;
+    open(&store, &live, 1, &[], 0).await;
+    reserve(&store, &lease(1, three, "phone", &live), 0).await;
+    open(&store, &live, 2, &[1], 1).await;
+    // The only report of the start before it, which was on its way for long.
+    open(&store, &earlier, 1, &[], 2).await;
+    let is_replaced = async |edge, number, seconds| take(&store, &report(edge, number), seconds).await.drain;
+    assert!(is_replaced(&live, 3, 3).await && is_replaced(&live, 4, 11).await);
+    assert!(is_replaced(&live, 2, 12).await, "this one was late as well");
+    let leaving = EdgeReport { is_leaving: true, ..report(&live, 5) };
+    assert!(take(&store, &leaving, 12).await.drain, "it is about to stop, and takes nobody's place");
+    // By now that other start is lost.
+    let all = EdgeReport { held: Some(vec![held(1, three, "phone", 1)]), ..report(&live, 6) };
+    assert_eq!(take(&store, &all, 12).await, EdgeOrders::default());
+    assert_eq!(devices(&store, three, 12).await, [1]);
+    assert!(is_replaced(&earlier, 2, 13).await);
+    assert_eq!(take(&store, &report(&live, 7), 14).await, EdgeOrders::default());
+    // And the other way round, as often as it happens.
+    assert!(!is_replaced(&earlier, 3, 30).await && is_replaced(&live, 8, 31).await);
+    assert!(take(&store, &report(&earlier, 4), 32).await.report_all, "it has not said yet what it holds");
 }
 
 async fn what_nobody_remembers_is_admitted_again(place: Place) {

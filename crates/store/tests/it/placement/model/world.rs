@@ -41,7 +41,8 @@ struct Fact {
 /// What the store has taken of an edge.
 struct Heard {
     generation: Uuid,
-    earlier: BTreeSet<Uuid>,
+    /// Starts before, and the newest number heard of each until it was replaced.
+    earlier: BTreeMap<Uuid, u64>,
     number: u64,
     at_us: i64,
 }
@@ -242,9 +243,11 @@ impl World {
     /// Notes what the store has been told.
     fn note(&mut self, report: &EdgeReport) {
         let (number, at_us) = (report.number, self.now_us);
-        let new = Heard { generation: report.generation, earlier: BTreeSet::new(), number, at_us };
+        let new = Heard { generation: report.generation, earlier: BTreeMap::new(), number, at_us };
         let heard = self.heard.entry(report.edge.clone()).or_insert(new);
-        if heard.earlier.contains(&report.generation)
+        // One that was replaced comes back when what replaced it is lost.
+        let in_contact = heard.at_us.max(self.grace_from_us) + TTL_US > at_us;
+        if heard.earlier.get(&report.generation).is_some_and(|newest| in_contact || number <= *newest)
             || heard.generation == report.generation && number < heard.number
         {
             return;
@@ -254,8 +257,10 @@ impl World {
         if is_again {
             return;
         }
+        let mut is_back = false;
         if heard.generation != report.generation {
-            heard.earlier.insert(heard.generation);
+            is_back = heard.earlier.remove(&report.generation).is_some();
+            heard.earlier.insert(heard.generation, heard.number);
         }
         (heard.generation, heard.number, heard.at_us) = (report.generation, number, at_us);
         for (id, fact) in self.facts.iter_mut().filter(|fact| fact.1.generation == report.generation) {
@@ -263,6 +268,8 @@ impl World {
             let is_held = |held: &Vec<_>| {
                 held.iter().any(|held: &emostream_protocol::placement::HeldLease| held.lease == *id)
             };
+            // What took its place is forgotten with the start that was replaced; what is connected is admitted again.
+            fact.is_over &= !(is_back && report.held.as_ref().is_some_and(is_held));
             let is_missing = report.held.as_ref().is_some_and(|held| !is_held(held));
             fact.is_over |=
                 report.closed.contains(id) || is_missing && fact.is_open && !report.opened.contains(id);
@@ -355,6 +362,7 @@ impl World {
         assert_eq!(is_gone, *reserved == Reserved::NoUser, "{}", self.again());
         match reserved {
             Reserved::NoUser => {}
+            Reserved::Unsettled => panic!("{}: so many have not ended", self.again()),
             Reserved::Full { devices } => {
                 assert!(devices.len() >= limit, "{}: refused beside {devices:?}", self.again());
                 for device in devices {
