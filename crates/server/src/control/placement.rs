@@ -103,7 +103,7 @@ impl Placement {
     ) -> anyhow::Result<Arc<Self>> {
         let Components { store, signer, dir, metrics, clock } = components;
         let hearing = Hearing::of(config);
-        let contact = Contact::new(clock, hearing.ttl_us, i64::from(config.ticket_ms) * 1_000);
+        let contact = Contact::new(clock, hearing, i64::from(config.ticket_ms) * 1_000);
         for cluster in &config.clusters {
             store.put_cluster(&cluster.name, cluster.capacity, contact.now_us()).await?;
         }
@@ -207,9 +207,9 @@ fn reports(core: &Arc<Core>, tasks: &Tasks) -> Group<EdgeReport, EdgeOrders> {
     let work = move |reports: Vec<EdgeReport>| {
         let core = core.clone();
         async move {
-            let times = core.contact.times();
+            let times = core.contact.begin_reports();
             let done = core.store.take_reports(&reports, &core.tiers, &times).await;
-            core.contact.note(&done, true);
+            core.contact.note_reports(&done);
             if done.is_ok() {
                 let mut is_known = true;
                 for report in &reports {

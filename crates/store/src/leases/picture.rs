@@ -182,13 +182,16 @@ impl Picture {
         }
     }
 
-    /// Whether nothing can be heard of a lease any more: its edge has started anew, or has been heard for so long since
-    /// its ticket ended that a use of it would be known, slow reports and clocks that differ allowed for.
+    /// Whether nothing can be heard of a lease any more: its edge has started anew, and no ticket is out with which that start
+    /// might come back; or the edge has been heard for so long since its ticket ended that a use of it would be known, slow
+    /// reports and clocks that differ allowed for.
     pub(super) fn is_over(&self, lease: &LeaseRow, times: &LeaseTimes) -> bool {
         self.edges.get(&lease.edge).is_some_and(|edge| {
             let told_us = edge.heard_us.saturating_sub(times.ttl_us.saturating_mul(2));
             let heard = LeaseTimes { now_us: told_us, ..*times };
-            edge.generation != lease.generation || !lease.is_open && !heard.may_open(lease.since_us)
+            let is_replaced = edge.generation != lease.generation;
+            is_replaced && (lease.is_open || !times.may_open(lease.since_us))
+                || !lease.is_open && !heard.may_open(lease.since_us)
         })
     }
 

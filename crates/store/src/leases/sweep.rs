@@ -40,7 +40,7 @@ fn drop_leases(times: &LeaseTimes) -> Statement {
     let long_us = times.ttl_us.saturating_mul(DROPPED_AFTER_TTLS);
     sql("DELETE FROM leases WHERE id IN (
              SELECT l.id FROM leases l LEFT JOIN edges e ON e.name = l.edge
-             WHERE e.generation <> l.generation
+             WHERE (e.generation <> l.generation AND (l.is_open = 1 OR l.since_us <= $5))
                 OR (l.is_open = 0 AND l.since_us < e.heard_us - $1)
                 OR COALESCE(e.heard_us, l.since_us) < CASE WHEN l.ended IS NULL THEN $2 ELSE $3 END
              LIMIT $4)")
@@ -48,4 +48,5 @@ fn drop_leases(times: &LeaseTimes) -> Statement {
     .bind(silent_since(times, long_us))
     .bind(silent_since(times, EDGE_FORGOTTEN_AFTER_US))
     .bind(i64::from(SWEEP_ROWS_MAX))
+    .bind(times.now_us.saturating_sub(times.ticket_us).saturating_sub(times.ttl_us))
 }
