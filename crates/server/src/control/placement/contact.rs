@@ -150,7 +150,9 @@ impl Contact {
         let (now, now_us) = ((self.elapsed)(), self.clock.now_ms() * 1_000);
         let away_us = i64::try_from(now.saturating_sub(state.seen.0).as_micros()).unwrap_or(i64::MAX);
         if away_us.max(now_us - state.seen.1) > self.ttl_us / 2 {
-            tracing::info!("this process was away, or its clock was set; edges have one time to live to report");
+            tracing::info!(
+                "this process was away, or its clock was set; edges have one time to live to report"
+            );
             state.grace_from_us = now_us;
         }
         state.seen = (now, now_us);
