@@ -131,11 +131,13 @@ impl House {
         let Some(edge) = edge.filter(|edge| edge.record.generation == report.generation) else {
             return false;
         };
-        if report.number <= edge.record.number {
-            return true;
-        }
+        // Before its number is looked at: the store may have been read between taking this report and this note of it, and
+        // the edge tells of each only until it was answered.
         for ticket in &report.opened {
             edge.tickets.remove(ticket);
+        }
+        if report.number <= edge.record.number {
+            return true;
         }
         let record = &mut edge.record;
         record.cluster.clone_from(&report.cluster);
@@ -321,13 +323,23 @@ mod tests {
         assert!(house.note(&report("a", 2, 7, &[ticket(0)]), NOW + S));
         assert_eq!(house.free(NOW + S), 1);
         // The same report, delayed or repeated, changes nothing.
-        assert!(house.note(&report("a", 2, 0, &[ticket(1)]), NOW + S));
+        assert!(house.note(&report("a", 2, 0, &[ticket(0)]), NOW + S));
         assert_eq!(house.free(NOW + S), 1);
         house.give_back("a", ticket(1));
         assert_eq!(house.free(NOW + S), 2);
         house.purge(NOW + 30 * S);
         assert!(house.note(&report("a", 3, 7, &[]), NOW + 30 * S));
         assert_eq!(house.free(NOW + 30 * S), 3);
+    }
+
+    #[test]
+    fn a_ticket_that_was_used_takes_no_place_although_the_store_was_read_before_its_report_was_noted() {
+        let mut house = house(vec![edge("a", "north", 10, 0)], &[]);
+        house.take(ticket(0), NOW + 30 * S, NOW, |_| 0).unwrap();
+        // The store has taken report 2, and is read before that is noted.
+        house.refresh(vec![EdgeRecord { number: 2, ..edge("a", "north", 10, 1) }], Vec::new());
+        assert!(house.note(&report("a", 2, 1, &[ticket(0)]), NOW));
+        assert_eq!(house.free(NOW), 9);
     }
 
     #[test]
