@@ -71,6 +71,8 @@ pub struct App {
     pub forward_failures: LogThrottle,
     /// Limits what the log says of those who are no nodes and call the internal API.
     pub refused_nodes: LogThrottle,
+    /// Tells of guests who ask for a place where only members watch.
+    pub refused_guests: LogThrottle,
     /// Ends what listens without a place of a gate.
     pub viewers_leave: CancellationToken,
     /// The page for browsers.
@@ -135,6 +137,7 @@ impl App {
             forwards: Forwards::default(),
             forward_failures: LogThrottle::default(),
             refused_nodes: LogThrottle::default(),
+            refused_guests: LogThrottle::default(),
             viewers_leave: CancellationToken::new(),
             page: Page::embedded(),
             phase: AtomicU8::new(Phase::Starting as u8),

@@ -86,6 +86,10 @@ pub async fn place(
 ) -> Result<Response, Problem> {
     let guests = app.channel(&request.channel)?.published().settings.guests;
     if caller.is_none() && guests == Guests::Refused {
+        if let Some(left_out) = app.refused_guests.admit(app.clock.now_ms()) {
+            let (channel, peer) = (&request.channel, peer.ip());
+            tracing::warn!(channel, %peer, left_out, "a ticket is refused: the channel is for members");
+        }
         let detail = "only who is logged in may watch this channel: expected `Authorization: Bearer`";
         return Err(Problem::new(ErrorType::GuestsRefused, detail));
     }

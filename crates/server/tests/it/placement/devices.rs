@@ -4,7 +4,7 @@ use emostream_protocol::placement::HeldLease;
 use serde_json::{Value, json};
 
 use super::{Edge, KEY, call, member, opened, place, start};
-use crate::harness::{signed::Signed, wait_for};
+use crate::harness::{process::Server, signed::Signed, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_is_for_one_edge_and_one_device() {
@@ -127,6 +127,11 @@ async fn devices_of_a_lost_edge_do_not_lock_their_owner_out() {
     assert_eq!(orders["close"], json!([{"lease": lease, "reason": "surplus"}]));
 }
 
+/// Waits until the log says something: it is written aside.
+async fn logged(server: &Server, said: &str) {
+    wait_for(said, async || server.process.stderr().contains(said).then_some(())).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_for_members_gives_guests_no_ticket() {
     let dir = tempfile::tempdir().unwrap();
@@ -142,6 +147,7 @@ async fn a_channel_for_members_gives_guests_no_ticket() {
     let refused = place(address, None, json!({})).await;
     assert_eq!((refused.status, refused.problem().as_deref()), (403, Some("guests-refused")));
     assert_eq!(refused.json().get("ticket"), None);
+    logged(&server, "a ticket is refused: the channel is for members").await;
     let ada = member(address, "Ada").await;
     assert_eq!(place(address, Some(&ada), json!({})).await.status, 200);
     assert_eq!(place(address, Some("no.such.token"), json!({})).await.status, 401);
@@ -162,7 +168,7 @@ async fn reports_from_outside_are_refused_with_a_reason_in_the_log_only() {
         assert_eq!(answer.status, 403, "{text}");
         assert!(!text.contains("key") && !text.contains(KEY), "{text}");
     }
-    assert!(server.process.stderr().contains("a call of the internal API is refused"));
+    logged(&server, "a call of the internal API is refused").await;
     // Nothing came of it.
     assert_eq!(place(server.address, None, json!({})).await.status, 200);
     let unfit = json!({"edge": "", "cluster": "x", "port": 1, "capacity": 1,
