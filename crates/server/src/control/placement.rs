@@ -29,15 +29,18 @@ use crate::{
 mod clusters;
 mod contact;
 mod devices;
+mod given;
 mod group;
 mod house;
 mod line;
 mod places;
+mod taken;
 mod upkeep;
 
 pub use clusters::{ClusterView, EdgeView};
 use contact::Contact;
 pub use devices::ConnectedDevice;
+use given::Given;
 use group::{Group, NotDone};
 use house::House;
 pub use house::{EdgeState, Hearing};
@@ -91,6 +94,7 @@ struct Core {
 struct State {
     house: House,
     line: Line,
+    given: Given,
 }
 
 impl Placement {
@@ -109,8 +113,11 @@ impl Placement {
         }
         let mark = dir.join("line");
         let was_waiting = mark.exists();
-        let line = Line::new(signer.line_key(), was_waiting, contact.now_us());
-        let state = Mutex::new(State { house: House::new(hearing), line });
+        let guests = AddressLimits::new(config.guests_per_s, config.guests_burst);
+        // Where a venue is behind one address, nobody counts its guests.
+        let address_max = if guests.is_off() { usize::MAX } else { line::ADDRESS_MAX };
+        let line = Line::new(signer.line_key(), was_waiting, address_max, contact.now_us());
+        let state = Mutex::new(State { house: House::new(hearing), line, given: Given::new() });
         let tiers: Vec<_> = accounts.tiers().collect();
         let tiers = TierLimits::new(&tiers, accounts.default_devices())?;
         let core = Arc::new(Core { store: store.clone(), tiers, contact, state, metrics, mark });
@@ -121,7 +128,7 @@ impl Placement {
             ticket_ms: config.ticket_ms.into(),
             report_us: hearing.report_us,
             accounts: Limits::new(CellRate::new(ACCOUNT.0, ACCOUNT.1)),
-            guests: AddressLimits::new(config.guests_per_s, config.guests_burst),
+            guests,
             reservations: reservations(&core, tasks),
             reports: reports(&core, tasks),
             core: core.clone(),

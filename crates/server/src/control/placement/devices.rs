@@ -54,9 +54,21 @@ impl Placement {
 
     /// Ends a device: its place is free at once, and its edge closes the connection. Whether it had one.
     pub async fn end_device(&self, user: UserId, device_id: &str) -> Result<bool, Problem> {
-        let ended = self.store.end_lease(user, device_id, &self.core.contact.times()).await;
+        let times = self.core.contact.times();
+        let ended = async {
+            let leases = self.store.leases_of(user, &times).await?;
+            Ok((leases, self.store.end_lease(user, device_id, &times).await?))
+        };
+        let ended = ended.await;
         self.core.contact.note(&ended, true);
-        ended.map_err(|error| Problem::store(&error))
+        let (leases, has_ended) = ended.map_err(|error| Problem::store(&error))?;
+        // Its ticket opens nothing any more.
+        let mut state = self.core.state();
+        leases
+            .iter()
+            .filter(|lease| lease.device_id == device_id)
+            .for_each(|lease| state.house.release(lease.id));
+        Ok(has_ended)
     }
 
     /// The same for who expects it to be there.

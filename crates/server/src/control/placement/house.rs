@@ -192,6 +192,18 @@ impl House {
         }
     }
 
+    /// Frees the place of a ticket that opens nothing any more, wherever it was for.
+    pub(super) fn release(&mut self, ticket: Uuid) {
+        for edge in self.edges.values_mut() {
+            edge.tickets.remove(&ticket);
+        }
+    }
+
+    /// Whether a ticket has a place on an edge, and is not known to be used.
+    pub(super) fn holds(&self, edge: &str, ticket: Uuid) -> bool {
+        self.edges.get(edge).is_some_and(|edge| edge.tickets.contains_key(&ticket))
+    }
+
     /// Frees the places of tickets whose time is over.
     pub(super) fn purge(&mut self, now_us: i64) {
         for edge in self.edges.values_mut() {
@@ -327,6 +339,11 @@ mod tests {
         assert_eq!(house.free(NOW + S), 1);
         house.give_back("a", ticket(1));
         assert_eq!(house.free(NOW + S), 2);
+        assert!(house.holds("a", ticket(2)) && !house.holds("a", ticket(0)) && !house.holds("b", ticket(2)));
+        house.release(ticket(2));
+        assert!(!house.holds("a", ticket(2)));
+        assert_eq!(house.free(NOW + S), 3);
+        assert!(house.take(ticket(3), NOW + 30 * S, NOW + S, |_| 0).is_some());
         house.purge(NOW + 30 * S);
         assert!(house.note(&report("a", 3, 7, &[]), NOW + 30 * S));
         assert_eq!(house.free(NOW + 30 * S), 3);

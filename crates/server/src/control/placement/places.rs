@@ -3,22 +3,29 @@
 use std::{net::IpAddr, time::Duration};
 
 use emostream_protocol::placement::{DEVICE_CHARS_MAX, TicketClaims, TicketDevice};
-use emostream_store::{EdgeRecord, Lease, NewLease, Reserved, UserId};
+use emostream_store::{EdgeRecord, Lease, LeaseTimes, NewLease, Reserved, UserId};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    ConnectedDevice, Placement, Waiting,
-    line::{Turn, Waiter},
-    not_done, unsettled,
+    ConnectedDevice, Placement, State, Waiting,
+    given::Again,
+    line::{Asking, Owner, Turn},
+    not_done,
+    taken::Taken,
+    unsettled,
 };
 use crate::{
     http::problem::{ErrorType, Problem},
+    rate::subscriber,
     telemetry::Labelled,
 };
 
 /// When to ask again where as many wait in line as may.
 const FULL_LINE_RETRY: Duration = Duration::from_secs(10);
+
+/// When to ask again for a place that is being given.
+const PENDING_RETRY: Duration = Duration::from_secs(1);
 
 /// Who wants a place.
 #[derive(Debug, Clone)]
@@ -41,6 +48,23 @@ pub enum Who {
     },
 }
 
+impl Who {
+    fn owner(&self) -> Owner {
+        match self {
+            Self::Guest { address, .. } => Owner::Guest(subscriber(*address)),
+            Self::Account { id, device, .. } => Owner::Device(*id, device.id.clone()),
+        }
+    }
+
+    /// The device by the id that it gave itself.
+    fn own_device(&self) -> Option<&str> {
+        match self {
+            Self::Account { device, .. } if !device.is_nameless => Some(&device.id),
+            _ => None,
+        }
+    }
+}
+
 /// A device, as it calls itself.
 #[derive(Debug, Clone)]
 pub struct Device {
@@ -48,6 +72,8 @@ pub struct Device {
     pub id: String,
     /// For its owner, such as a browser and a system.
     pub name: String,
+    /// It gave no id, and has a new one.
+    is_nameless: bool,
 }
 
 /// A request for a place.
@@ -57,7 +83,7 @@ pub struct Wanted {
     pub who: Who,
     /// The token of an answer that said to wait.
     pub line: Option<String>,
-    /// A device of the account to be ended first.
+    /// A device of the account to be ended once there is a place.
     pub end_device: Option<String>,
 }
 
@@ -72,6 +98,8 @@ pub struct Placed {
     pub expires_at_ms: i64,
     /// The device's lease, where there is an account.
     pub lease: Option<Uuid>,
+    /// The device that the ticket is for, where there is an account.
+    pub device_id: Option<String>,
 }
 
 impl Placed {
@@ -94,28 +122,31 @@ impl Placed {
 impl Device {
     /// A device by the id and name that it gives itself; one without an id is taken for a new one.
     pub fn new(id: Option<String>, name: Option<String>) -> Result<Self, Problem> {
+        let is_nameless = id.is_none();
         let id = id.unwrap_or_else(|| Uuid::from_bytes(rand::random()).simple().to_string());
         let name = name.unwrap_or_default();
-        let is_line =
-            |text: &str| text.chars().count() <= DEVICE_CHARS_MAX && !text.contains(char::is_control);
-        let expected = |from: u8| {
-            format!("expected {from} to {DEVICE_CHARS_MAX} characters, none of them a control character")
-        };
-        if id.is_empty() || !is_line(&id) {
-            return Err(Problem::field("device_id", &expected(1)));
-        }
-        if !is_line(&name) {
-            return Err(Problem::field("device_name", &expected(0)));
-        }
-        Ok(Self { id, name })
+        check_device("device_id", &id, 1)?;
+        check_device("device_name", &name, 0)?;
+        Ok(Self { id, name, is_nameless })
     }
 }
 
-/// A place that was taken, and what to give back if nothing comes of it.
-struct Taken {
-    ticket: Uuid,
-    edge: EdgeRecord,
-    waiter: Option<Waiter>,
+fn check_device(field: &'static str, text: &str, from: usize) -> Result<(), Problem> {
+    let count = text.chars().count();
+    if (from..=DEVICE_CHARS_MAX).contains(&count) && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    let expected =
+        format!("expected {from} to {DEVICE_CHARS_MAX} characters, none of them a control character");
+    Err(Problem::field(field, &expected))
+}
+
+/// What comes of asking for a place on an edge.
+enum Step {
+    Taken(Taken),
+    /// What was given before, and did not arrive.
+    Again(Box<Placed>),
+    Wait(Waiting),
 }
 
 impl Placement {
@@ -128,37 +159,48 @@ impl Placement {
     }
 
     async fn find(&self, wanted: Wanted) -> Result<Placed, Problem> {
-        let is_in_line = wanted.line.as_deref().is_some_and(|token| self.core.state().line.knows(token));
-        if !is_in_line {
+        if let Some(ending) = &wanted.end_device {
+            check_device("end_device_id", ending, 1)?;
+        }
+        let owner = wanted.who.owner();
+        let is_known = self.is_known(&wanted, &owner);
+        if !is_known {
             self.admit(&wanted.who)?;
         }
-        if let (Who::Account { id, .. }, Some(device)) = (&wanted.who, &wanted.end_device) {
-            self.end_device(*id, device).await?;
-        }
-        let taken = match self.take(wanted.line.as_deref())? {
-            Ok(taken) => taken,
-            Err(waiting) => {
-                if !is_in_line {
-                    self.refuse_surplus(&wanted.who, &waiting).await?;
+        let taken = match self.take(&wanted, &owner)? {
+            Step::Taken(taken) => taken,
+            Step::Again(placed) => return Ok(*placed),
+            Step::Wait(waiting) => {
+                if !is_known {
+                    self.refuse_surplus(&wanted, &owner, &waiting).await?;
                 }
                 return Err(no_room(&waiting));
             }
         };
-        match self
-            .reserve(&wanted.who, &taken)
-            .await
-            .and_then(|lease| self.signed(&wanted.who, &taken, lease))
-        {
-            Ok(placed) => Ok(placed),
-            Err(problem) => {
-                let now_us = self.core.contact.now_us();
-                let mut state = self.core.state();
-                state.house.give_back(&taken.edge.name, taken.ticket);
-                if let Some(waiter) = taken.waiter {
-                    state.line.put_back(waiter, now_us);
-                }
-                Err(problem)
+        // Whatever breaks off from here on gives back what was taken.
+        self.end_other(&wanted).await?;
+        let lease = self.reserve(&wanted.who, &taken).await?;
+        let placed = self.signed(&wanted.who, &taken, lease)?;
+        taken.keep(&placed);
+        Ok(placed)
+    }
+
+    /// Whether somebody waits, or was given a place and asks for it again: those have been admitted.
+    fn is_known(&self, wanted: &Wanted, owner: &Owner) -> bool {
+        let Some(token) = wanted.line.as_deref() else { return false };
+        let state = self.core.state();
+        state.line.knows(token, owner)
+            || state.line.id_of(token, owner).is_some_and(|waiter| state.given.knows(waiter))
+    }
+
+    /// Ends the other device that is to make room, now that there is a place for this one.
+    async fn end_other(&self, wanted: &Wanted) -> Result<(), Problem> {
+        match (&wanted.who, &wanted.end_device) {
+            // Its own place is taken over anyway.
+            (Who::Account { id, device, .. }, Some(ending)) if *ending != device.id => {
+                self.end_device(*id, ending).await.map(drop)
             }
+            _ => Ok(()),
         }
     }
 
@@ -178,38 +220,59 @@ impl Placement {
     }
 
     /// A place on an edge for who is next, else a place in the line: one step, so that nobody slips in between.
-    fn take(&self, token: Option<&str>) -> Result<Result<Taken, Waiting>, Problem> {
+    fn take(&self, wanted: &Wanted, owner: &Owner) -> Result<Step, Problem> {
         let now_us = self.core.contact.now_us();
         let mut state = self.core.state();
-        let free = state.house.free(now_us);
+        let State { house, line, given } = &mut *state;
+        let token = wanted.line.as_deref();
+        if let Some(waiter) = token.and_then(|token| line.id_of(token, owner)) {
+            match given.again(waiter, wanted.who.own_device(), house, now_us) {
+                Some(Again::Placed(placed)) => return Ok(Step::Again(placed)),
+                Some(Again::TooSoon(wait)) => return Err(too_soon(wait)),
+                Some(Again::Pending) => return Err(pending()),
+                None => given.forget(waiter),
+            }
+        }
+        let free = house.free(now_us);
         let ticket = new_id(now_us);
-        match state.line.ask(token, free, ticket, now_us) {
+        match line.ask(&Asking { owner, token, id: ticket, now_us }, free) {
             Turn::Go(waiter) => {
                 // Its use may be told of one report after its end, and another one for luck.
                 let until_us = now_us + self.ticket_ms * 1_000 + 2 * self.report_us;
                 let draw = |below| rand::RngExt::random_range(&mut rand::rng(), 0..below);
-                match state.house.take(ticket, until_us, now_us, draw) {
-                    Some(edge) => Ok(Ok(Taken { ticket, edge, waiter })),
-                    None => {
-                        tracing::error!(free, "there is room, and no edge that has it");
-                        Err(Problem::new(ErrorType::Internal, "something went wrong here"))
-                    }
+                let Some(edge) = house.take(ticket, until_us, now_us, draw) else {
+                    waiter.into_iter().for_each(|waiter| line.put_back(waiter));
+                    tracing::error!(free, "there is room, and no edge that has it");
+                    return Err(Problem::new(ErrorType::Internal, "something went wrong here"));
+                };
+                if let Some(waiter) = &waiter {
+                    given.begin(waiter.id, ticket);
                 }
+                Ok(Step::Taken(Taken::new(self.core.clone(), ticket, edge, waiter)))
             }
-            Turn::Wait(waiting) => Ok(Err(waiting)),
+            Turn::Wait(waiting) => Ok(Step::Wait(waiting)),
+            Turn::TooSoon(wait) => Err(too_soon(wait)),
             Turn::Full => Err(Problem {
                 retry_after: Some(FULL_LINE_RETRY),
                 ..Problem::new(ErrorType::NoRoom, "there is no room, and as many wait in line as may")
+            }),
+            Turn::Crowded => Err(Problem {
+                retry_after: Some(FULL_LINE_RETRY),
+                ..Problem::new(
+                    ErrorType::RateLimited,
+                    "there is no room, and as many wait in line as may of one account or address",
+                )
             }),
         }
     }
 
     /// Does not let somebody wait who would then be refused for having too many devices.
-    async fn refuse_surplus(&self, who: &Who, waiting: &Waiting) -> Result<(), Problem> {
-        let Who::Account { id, device, .. } = who else { return Ok(()) };
+    async fn refuse_surplus(&self, wanted: &Wanted, owner: &Owner, waiting: &Waiting) -> Result<(), Problem> {
+        let Who::Account { id, device, .. } = &wanted.who else { return Ok(()) };
+        let times = self.core.contact.times();
         let counted = async {
             let user = self.store.user(*id).await?;
-            let devices = self.store.leases_of(*id, &self.core.contact.times()).await?;
+            let devices = self.store.leases_of(*id, &times).await?;
             Ok((user, devices))
         };
         let counted = counted.await;
@@ -217,16 +280,20 @@ impl Placement {
         let problem = match counted {
             Ok((None, _)) => account_gone(),
             Ok((Some(user), devices)) => {
-                let others = devices.iter().filter(|lease| lease.device_id != device.id).count();
+                // Neither its own place nor the one that it will end stands in the way.
+                let stays = |lease: &&Lease| {
+                    lease.device_id != device.id && Some(&lease.device_id) != wanted.end_device.as_ref()
+                };
+                let others = devices.iter().filter(stays).count();
                 let limit = usize::try_from(self.core.tiers.devices(user.tier)).unwrap_or(usize::MAX);
                 if others < limit {
                     return Ok(());
                 }
-                device_limit(devices)
+                device_limit(devices, &times)
             }
             Err(error) => Problem::store(&error),
         };
-        self.core.state().line.leave(&waiting.token);
+        self.core.state().line.leave(&waiting.token, owner);
         Err(problem)
     }
 
@@ -242,8 +309,14 @@ impl Placement {
             generation: taken.edge.generation,
         };
         match self.reservations.ask(lease).await.map_err(|error| not_done(&error))? {
-            Reserved::Granted { .. } => Ok(Some(taken.ticket)),
-            Reserved::Full { devices } => Err(device_limit(devices)),
+            Reserved::Granted { replaced } => {
+                // A ticket that the device had before opens nothing any more.
+                if let Some(replaced) = replaced {
+                    self.core.state().house.release(replaced);
+                }
+                Ok(Some(taken.ticket))
+            }
+            Reserved::Full { devices } => Err(device_limit(devices, &self.core.contact.times())),
             Reserved::Unsettled => Err(unsettled()),
             Reserved::NoUser => Err(account_gone()),
         }
@@ -270,11 +343,12 @@ impl Placement {
             iat: now_ms.div_euclid(1_000),
             exp,
         };
+        let device_id = claims.device.as_ref().map(|device| device.device_id.clone());
         let ticket = self.signer.sign(&claims).map_err(|error| {
             tracing::error!(%error, "a ticket was not signed");
             Problem::new(ErrorType::Internal, "the ticket could not be signed")
         })?;
-        Ok(Placed { edge: taken.edge.clone(), ticket, expires_at_ms: exp * 1_000, lease })
+        Ok(Placed { edge: taken.edge.clone(), ticket, expires_at_ms: exp * 1_000, lease, device_id })
     }
 }
 
@@ -287,11 +361,29 @@ fn account_gone() -> Problem {
     Problem::new(ErrorType::TokenInvalid, "the account has been changed since; log in again")
 }
 
-fn device_limit(devices: Vec<Lease>) -> Problem {
+fn device_limit(devices: Vec<Lease>, times: &LeaseTimes) -> Problem {
     let detail = "as many devices are connected as the account's tier allows; end one of them, or close it";
+    // One with a ticket that does not come leaves by itself.
+    let until_us = devices
+        .iter()
+        .filter(|lease| !lease.is_connected)
+        .map(|lease| lease.since_us.saturating_add(times.ticket_us).saturating_add(times.ttl_us));
+    let left_us = until_us.min().map(|until_us| until_us.saturating_sub(times.now_us).max(1_000_000));
+    let retry_after = left_us.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros);
     let shown = |lease| serde_json::to_value(ConnectedDevice::from(lease)).unwrap_or_default();
     let devices: Vec<_> = devices.into_iter().map(shown).collect();
-    Problem::new(ErrorType::DeviceLimit, detail).with("devices", devices.into())
+    let problem = Problem::new(ErrorType::DeviceLimit, detail).with("devices", devices.into());
+    Problem { retry_after, ..problem }
+}
+
+fn too_soon(wait: Duration) -> Problem {
+    let detail = "whoever waits in line asks once a second at most; wait as long as Retry-After says";
+    Problem { retry_after: Some(wait), ..Problem::new(ErrorType::RateLimited, detail) }
+}
+
+fn pending() -> Problem {
+    let detail = "your place is being given to you; ask again";
+    Problem { retry_after: Some(PENDING_RETRY), ..Problem::new(ErrorType::Overloaded, detail) }
 }
 
 fn no_room(waiting: &Waiting) -> Problem {
@@ -331,7 +423,13 @@ mod tests {
             ("", Some("[::1]"), "http://[::1]:3005"),
             ("", None, "http://127.0.0.1:3005"),
         ] {
-            let placed = Placed { edge: edge(url), ticket: String::new(), expires_at_ms: 0, lease: None };
+            let placed = Placed {
+                edge: edge(url),
+                ticket: String::new(),
+                expires_at_ms: 0,
+                lease: None,
+                device_id: None,
+            };
             assert_eq!(placed.url(host), expected, "{url} {host:?}");
         }
     }

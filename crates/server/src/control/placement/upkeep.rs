@@ -1,10 +1,14 @@
 //! What is done again and again: reading what the store knows, ending what is over, and marking that people wait.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Core, EdgeState};
+use super::{Core, EdgeState, State};
 use crate::{durable, telemetry::Labelled};
 
 /// What others change in the store is seen after so long.
@@ -16,6 +20,8 @@ const SWEEP_ROUNDS: u64 = 120;
 /// Runs until the node stops. `is_marked`: the mark of a waiting line is there.
 pub(super) async fn run(core: Arc<Core>, mut is_marked: bool, stop: CancellationToken) -> anyhow::Result<()> {
     let mut round: u64 = 0;
+    // The time of the line: a clock that never steps.
+    let mut passed_from = Instant::now();
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         round += 1;
         // Whether the store answers is told where it stops to do so and where it does again.
@@ -27,6 +33,8 @@ pub(super) async fn run(core: Arc<Core>, mut is_marked: bool, stop: Cancellation
                 Err(error) => tracing::warn!(%error, "leases of lost edges are not dropped yet"),
             }
         }
+        let passed = std::mem::replace(&mut passed_from, Instant::now()).elapsed();
+        core.state().line.pass(passed, is_read);
         let is_waiting = tidy(&core);
         if is_marked != is_waiting {
             match mark(&core, is_waiting) {
@@ -45,17 +53,19 @@ pub(super) async fn run(core: Arc<Core>, mut is_marked: bool, stop: Cancellation
 fn tidy(core: &Core) -> bool {
     let now_us = core.contact.now_us();
     let mut state = core.state();
-    state.house.purge(now_us);
-    let waiting = state.line.len(now_us);
+    let State { house, line, given } = &mut *state;
+    house.purge(now_us);
+    given.purge(house, now_us);
+    let waiting = line.len();
     core.metrics.line_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     let mut counts = EdgeState::ALL.map(|state| (state, 0));
-    for (_, state, _) in state.house.edges(now_us) {
+    for (_, state, _) in house.edges(now_us) {
         counts.iter_mut().filter(|count| count.0 == state).for_each(|count| count.1 += 1);
     }
     for (state, edges) in counts {
         core.metrics.edges_known.get_or_create(&Labelled { kind: state.name() }).set(edges);
     }
-    state.line.is_in_use(now_us)
+    line.is_in_use()
 }
 
 /// Makes or removes the file by which the next start knows that people wait. It is small and rarely written.

@@ -40,7 +40,7 @@ pub struct PlacementRequest {
     device_name: Option<String>,
     /// `line.token` of an answer that said to wait.
     line: Option<String>,
-    /// A device of one's own to be ended first.
+    /// A device of one's own to be ended once there is a place for this one.
     end_device_id: Option<String>,
 }
 
@@ -94,22 +94,21 @@ pub async fn place(
         return Err(Problem::new(ErrorType::GuestsRefused, detail));
     }
     let placement = &app.control()?.placement;
-    let (who, device_id, cookie) = match caller {
+    let (who, cookie) = match caller {
         Some(caller) => {
             let device = Device::new(request.device_id, request.device_name)?;
-            let device_id = device.id.clone();
-            (Who::Account { id: caller.id, name: caller.username, device }, Some(device_id), None)
+            (Who::Account { id: caller.id, name: caller.username, device }, None)
         }
         None => {
             let (name, cookie) = guest(&app, &headers);
-            (Who::Guest { name, address: peer.ip() }, None, cookie)
+            (Who::Guest { name, address: peer.ip() }, cookie)
         }
     };
     let wanted = Wanted { who, line: request.line, end_device: request.end_device_id };
     let placed = placement.place(wanted).await?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let url = AskedEdge::of(asked, &app).url_of(&placed, host);
-    let mut response = Json(answer(placed, url, device_id)).into_response();
+    let mut response = Json(answer(placed, url)).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);
     if let Some(cookie) = cookie.and_then(|token| guest_set_cookie(&token).parse().ok()) {
@@ -118,14 +117,14 @@ pub async fn place(
     Ok(response)
 }
 
-fn answer(placed: Placed, url: String, device_id: Option<String>) -> PlacementAnswer {
+fn answer(placed: Placed, url: String) -> PlacementAnswer {
     PlacementAnswer {
         url,
         cluster: placed.edge.cluster,
         edge: placed.edge.name,
         ticket: placed.ticket,
         expires_at: time::format_ms(placed.expires_at_ms),
-        device_id,
+        device_id: placed.device_id,
         lease: placed.lease.map(|lease| lease.to_string()),
     }
 }

@@ -61,9 +61,10 @@ pub(super) const ROUTES: &[Route] = &[
             summary: "A place for a viewer",
             description: "Says which edge has room, with a ticket that opens one connection there within seconds. With a \
                 token, the device counts among those that the account's tier allows: `device-limit` names those that are \
-                connected (`devices`), of which `end_device_id` ends one. Without one, the viewer is a guest, where the channel \
-                takes guests. `no-room` gives a place in the line: `line.token` is to be sent after `Retry-After`, and \
-                who does not ask again within 15 seconds has left the line.",
+                connected (`devices`), of which `end_device_id` ends one once there is room. Without a token, the viewer is a \
+                guest, where the channel takes guests. `no-room` gives a place in the line: `line.token` is to be sent after \
+                `Retry-After`, and who does not ask again within 15 seconds, or 10 more than `Retry-After` where that is \
+                longer, has left the line. Who did not get an answer asks again with the same token.",
             parameters: &[],
             request: Some((JSON, PlacementRequest::schema)),
             status: 200,

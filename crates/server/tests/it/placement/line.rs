@@ -1,8 +1,10 @@
 //! The line of those who find no room.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
-use super::{Edge, opened, place, start};
+use super::{Edge, call, member, opened, place, start};
 use crate::harness::{client::Answer, wait_for};
 
 /// Token and place of an answer that says to wait.
@@ -12,6 +14,15 @@ fn waits(answer: &Answer) -> (Value, u64, u64) {
     assert!((1..15).contains(&seconds), "{seconds}");
     let line = answer.json()["line"].clone();
     (line["token"].clone(), line["place"].as_u64().unwrap(), line["waiting"].as_u64().unwrap())
+}
+
+/// Asks with a token of the line, as often as it takes to be told: whoever waits may ask once a second.
+async fn ask(address: SocketAddr, token: &Value) -> Answer {
+    wait_for("an answer to who waits", async || {
+        let answer = place(address, None, json!({"line": token})).await;
+        (answer.status != 429).then_some(answer)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +47,13 @@ async fn a_full_house_makes_people_wait_in_their_order() {
     edge.tell(0, &[], &[claims.jti]).await;
     assert_eq!(waits(&place(address, None, json!({"line": two})).await).1, 2);
     assert_eq!(waits(&place(address, None, json!({})).await).1, 3);
-    assert_eq!(place(address, None, json!({"line": one})).await.status, 200);
+    let placed = place(address, None, json!({"line": one})).await;
+    assert_eq!(placed.status, 200, "{placed:?}");
+    // Who did not get that answer is told the same again, until it is known to be used.
+    let ticket = placed.json()["ticket"].as_str().unwrap().to_owned();
+    assert_eq!(place(address, None, json!({"line": one})).await.json()["ticket"], ticket);
+    let claims = opened(address, &ticket).await;
+    edge.tell(1, &[claims.jti], &[]).await;
     // A token that was of use once, or never, is none.
     assert_eq!(waits(&place(address, None, json!({"line": one})).await).1, 3);
     assert_eq!(waits(&place(address, None, json!({"line": "l1.1.1.1.1"})).await).1, 4);
@@ -45,7 +62,7 @@ async fn a_full_house_makes_people_wait_in_their_order() {
         let text = String::from_utf8_lossy(&metrics.body).into_owned();
         text.contains("emostream_line_waiting 4").then_some(text)
     });
-    assert!(metrics.await.contains("emostream_placements_total{kind=\"granted\"} 2"));
+    assert!(metrics.await.contains("emostream_placements_total{kind=\"granted\"} 3"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,17 +77,17 @@ async fn the_line_survives_a_restart_of_control() {
     // There is room now, and the second comes back first, as does somebody new.
     let mut edge = Edge::join(server.address, "north-1", "north", 1).await;
     let (newcomer, ..) = waits(&place(server.address, None, json!({})).await);
-    let (two, at, _) = waits(&place(server.address, None, json!({"line": two})).await);
+    let (two, at, _) = waits(&ask(server.address, &two).await);
     assert_eq!(at, 1);
-    let (one, at, _) = waits(&place(server.address, None, json!({"line": one})).await);
+    let (one, at, _) = waits(&ask(server.address, &one).await);
     assert_eq!(at, 1);
-    assert_eq!(waits(&place(server.address, None, json!({"line": two})).await).1, 2);
-    assert_eq!(waits(&place(server.address, None, json!({"line": newcomer})).await).1, 3);
+    assert_eq!(waits(&ask(server.address, &two).await).1, 2);
+    assert_eq!(waits(&ask(server.address, &newcomer).await).1, 3);
     // Once everybody had time to come back, the first is let in, and nobody before.
     let placed = wait_for("the first one's turn", async || {
         edge.tell(0, &[], &[]).await;
-        assert_eq!(waits(&place(server.address, None, json!({"line": two})).await).1, 2);
-        let answer = place(server.address, None, json!({"line": one})).await;
+        assert_eq!(waits(&ask(server.address, &two).await).1, 2);
+        let answer = ask(server.address, &one).await;
         (answer.status == 200).then_some(answer)
     });
     assert_eq!(placed.await.json()["edge"], "north-1");
@@ -87,4 +104,41 @@ async fn who_asks_too_often_waits() {
     let limited = limited.await;
     assert_eq!(limited.problem().as_deref(), Some("rate-limited"));
     assert!(limited.header("retry-after").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_has_one_place_and_ends_another_one_only_for_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &["accounts.tier_devices=[5, 2, 1]"]);
+    let address = server.address;
+    let _edge = Edge::join(address, "north-1", "north", 2).await;
+    let ada = member(address, "Ada").await;
+    let placed = async |more: Value| place(address, Some(&ada), more).await;
+    // The same device again, and again: one place.
+    for _ in 0..3 {
+        assert_eq!(placed(json!({"device_id": "laptop"})).await.status, 200);
+    }
+    assert_eq!(place(address, None, json!({})).await.status, 200);
+    let refused = placed(json!({"device_id": "phone"})).await;
+    assert_eq!((refused.status, refused.problem().as_deref()), (409, Some("device-limit")), "{refused:?}");
+    // Its ticket may never be used: that is over by itself.
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=700).contains(&seconds), "{seconds}");
+    waits(&placed(json!({"device_id": "laptop"})).await);
+    let ends = json!({"device_id": "phone", "end_device_id": "laptop"});
+    let (token, at, waiting) = waits(&placed(ends.clone()).await);
+    assert_eq!((at, waiting), (2, 2));
+    assert_eq!(waits(&placed(ends.clone()).await).1, 2);
+    // It is of no use to somebody else.
+    assert_eq!(waits(&place(address, None, json!({"line": token})).await).1, 3);
+    let devices = call(address, "GET", "/v1/me/devices", Some(&ada), &Value::Null).await.json();
+    assert_eq!(devices["items"][0]["device_id"], "laptop", "{devices}");
+    assert_eq!(placed(json!({"end_device_id": "a\nb"})).await.json()["field"], "end_device_id");
+    // Room for two: for the first, who does not come, and for this one.
+    let _other = Edge::join(address, "south-1", "south", 2).await;
+    let answer = placed(json!({"device_id": "phone", "end_device_id": "laptop", "line": token})).await;
+    assert_eq!((answer.status, &answer.json()["device_id"]), (200, &json!("phone")), "{answer:?}");
+    let devices = call(address, "GET", "/v1/me/devices", Some(&ada), &Value::Null).await.json();
+    assert_eq!(devices["items"].as_array().unwrap().len(), 1);
+    assert_eq!(devices["items"][0]["device_id"], "phone", "{devices}");
 }
