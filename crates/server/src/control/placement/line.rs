@@ -290,7 +290,7 @@ impl Line {
         let joined_us = asking.now_us.max(last_us.saturating_add(1));
         let mut waiter = self.waiter(joined_us, asking.id, asking.owner);
         // Joining is asking for the first time.
-        let _ = asks().take(&mut waiter.asks, 1, asking.now_us / 1_000);
+        asks().take(&mut waiter.asks, 1, asking.now_us / 1_000).map_err(Turn::TooSoon)?;
         self.insert(self.waiting.len(), waiter);
         Ok(())
     }
