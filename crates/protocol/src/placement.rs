@@ -152,7 +152,7 @@ mod tests {
         let read = |report: &Value| serde_json::from_value::<EdgeReport>(report.clone());
         let known = read(&report).unwrap();
         assert_eq!(serde_json::to_value(&known).unwrap(), report);
-        let mut newer = report.clone();
+        let mut newer = report;
         newer["load"] = json!(0.5);
         newer["held"][0]["network"] = json!({ "kind": "mobile" });
         assert_eq!(read(&newer).unwrap(), known);
