@@ -34,6 +34,8 @@ pub(super) async fn join(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     let upgrade = wire::limited(upgrade);
+    // Before the ticket is spent: it opens one connection.
+    let subscribers = app.subscribers()?.clone();
     let channel = app.channels.get(&app.config.compat.channel);
     let entry = match enter(&app, at, Some(ticket), channel.as_deref()).await {
         Ok(entry) => entry,
@@ -42,7 +44,7 @@ pub(super) async fn join(
             return Ok(wire::close(app, upgrade, close));
         }
     };
-    let windows = app.subscribers()?.windows();
+    let windows = subscribers.windows();
     Ok(upgrade.on_upgrade(move |socket| async move {
         let viewers = app.metrics.viewers.get_or_create_owned(&Labelled { kind: "cluster" });
         viewers.inc();
@@ -55,10 +57,24 @@ pub(super) async fn join(
 }
 
 async fn serve(app: &App, wire: &mut Wire, mut windows: Receiver, entry: &Entry) -> End {
+    let may_stay = || {
+        let channel = app.channels.get(&app.config.compat.channel);
+        channel.is_none_or(|channel| entry.may_stay_in(&channel))
+    };
+    let mut settings = app.channels.follow();
+    // They may have changed since the ticket was looked at.
+    settings.mark_changed();
     loop {
         let ping_at = wire.next_ping();
         let turn = tokio::select! {
+            changed = settings.changed() => match changed {
+                Ok(()) if may_stay() => Ok(()),
+                Ok(()) => Err(End::Close(CloseCode::GuestsRefused, None)),
+                Err(_) => Err(End::Close(CloseCode::ShuttingDown, None)),
+            },
             received = windows.recv() => match received {
+                // Both may have come at once.
+                Ok(_) if !may_stay() => Err(End::Close(CloseCode::GuestsRefused, None)),
                 Ok(lines) => wire.send(lines.emoji.iter().map(text).collect()).await,
                 Err(RecvError::Lagged(missed)) => {
                     // Newest wins.

@@ -5,9 +5,10 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Json,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use emostream_store::UserId;
 use serde_json::Value;
 
 use super::{
@@ -15,8 +16,11 @@ use super::{
     documents::{ClusterLogin, ClusterPlace, Token},
 };
 use crate::{
-    control::placement::{Device, Wanted, Who},
-    http::{app::App, problem::Problem},
+    control::{
+        accounts::{Accounts, LoggedIn},
+        placement::{Device, Wanted, Who},
+    },
+    http::{access::Caller, app::App, problem::Problem},
 };
 
 /// What system A's login form sends.
@@ -29,6 +33,13 @@ const CREDENTIALS: Shape = Shape {
 const NAMED: Shape = Shape {
     required: &["name", "password"],
     said: "a JSON object {\"name\": string, \"password\": string, \"device_id\": string or absent} (system B)",
+};
+
+/// What they send who were told to come again.
+const RETURNING: Shape = Shape {
+    required: &["name", "token"],
+    said: "a JSON object {\"name\": string, \"token\": string, \"line\": string or absent, \"device_id\": string or \
+           absent} (system B)",
 };
 
 /// What fits neither is told both.
@@ -60,6 +71,14 @@ pub async fn login(
     Ok(Json(Token { token: logged_in.token }).into_response())
 }
 
+/// Who logs in as system B's user.
+struct User {
+    token: String,
+    id: UserId,
+    name: String,
+    tier: u8,
+}
+
 /// Logs in, and takes a place on a cluster for the device.
 async fn to_cluster(
     app: &App,
@@ -67,25 +86,60 @@ async fn to_cluster(
     headers: &HeaderMap,
     body: Value,
 ) -> Result<Response, Problem> {
-    let fields = NAMED.fields(body)?;
+    let is_returning = body.get("token").is_some_and(|token| !token.is_null());
+    let shape = if is_returning { RETURNING } else { NAMED };
+    let fields = shape.fields(body)?;
     let device = device(&fields, headers)?;
     let own = |text: Option<&str>| text.map(str::to_owned);
     let (line, end_device) =
         (own(fields.optional_text("line")?), own(fields.optional_text("end_device_id")?));
     let control = app.control()?;
-    let logged_in = control.accounts.login(fields.text("name")?, fields.text("password")?, peer.ip()).await?;
-    let (device_id, tier) = (device.id.clone(), control.accounts.tier_of(&logged_in.user));
-    let who = Who::Account { id: logged_in.user.id, name: logged_in.user.name, device };
-    let placed = control.placement.place(Wanted { who, line, end_device }).await?;
+    let user = user(&control.accounts, &fields, peer).await?;
+    let device_id = device.id.clone();
+    let who = Who::Account { id: user.id, name: user.name, device };
+    let placed = control.placement.place(Wanted { who, line, end_device }).await;
+    let placed = placed.map_err(|problem| to_come_again(problem, &user.token, &device_id))?;
     let url = placed.url(headers.get(header::HOST).and_then(|host| host.to_str().ok()));
     let answer = ClusterLogin {
-        token: logged_in.token,
-        tier,
+        token: user.token,
+        tier: user.tier,
         cluster: ClusterPlace { name: placed.edge.cluster, url },
         ticket: placed.ticket,
         device_id,
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// Whose login it is: by the password, or by the token of an earlier answer. That one stays the same, so that nobody is
+/// logged in for longer by waiting.
+async fn user(accounts: &Accounts, fields: &Fields, peer: SocketAddr) -> Result<User, Problem> {
+    let name = fields.text("name")?;
+    match fields.optional_text("token")? {
+        None => {
+            let LoggedIn { token, user, .. } =
+                accounts.login(name, fields.text("password")?, peer.ip()).await?;
+            let tier = accounts.tier_of(&user);
+            Ok(User { token, id: user.id, name: user.name, tier })
+        }
+        Some(token) => {
+            let Caller { id, username, tier, .. } = accounts.caller(token).await?;
+            if username.to_lowercase() != name.to_lowercase() {
+                return Err(Problem::field("token", "expected one of the account that `name` says"));
+            }
+            Ok(User { token: token.to_owned(), id, name: username, tier })
+        }
+    }
+}
+
+/// Whoever is told to come again gets what makes that cheap: a password costs a slow hash each time, and a crowd that waits
+/// for room would keep everybody from logging in.
+fn to_come_again(problem: Problem, token: &str, device_id: &str) -> Problem {
+    match problem.kind.status() {
+        StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            problem.with("token", token.into()).with("device_id", device_id.into())
+        }
+        _ => problem,
+    }
 }
 
 /// The device that logs in. One without a name goes by that of its program.

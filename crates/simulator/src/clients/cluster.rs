@@ -103,9 +103,20 @@ impl Client<'_> {
                 Ok(answer) if is_busy(answer.status) => {
                     let why = format!("{} waits: {}", self.args.name, answer.error());
                     // Whoever says where it stood keeps its place.
-                    body["line"] = answer.body["line"]["token"].clone();
+                    if answer.body["line"]["token"].is_string() {
+                        body["line"] = answer.body["line"]["token"].clone();
+                    }
+                    // The password was right: it need not be looked at again.
+                    if answer.body["token"].is_string() {
+                        (body["token"], body["password"]) = (answer.body["token"].clone(), Value::Null);
+                    }
                     sleep(answer.pause()).await;
                     why
+                }
+                // One who waits for longer than a token is good for.
+                Ok(answer) if answer.status == StatusCode::UNAUTHORIZED && body["token"].is_string() => {
+                    (body["token"], body["password"]) = (Value::Null, self.args.password.as_str().into());
+                    continue;
                 }
                 Ok(answer) => bail!("{} is not logged in: {}", self.args.name, answer.error()),
                 Err(error) => {

@@ -67,6 +67,8 @@ pub async fn join(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     let upgrade = wire::limited(upgrade);
+    // Before the ticket is spent: it opens one connection.
+    let bridge = app.bridge()?.clone();
     let channel = app.channels.get(&app.config.compat.channel);
     let entry = match enter(&app, &at, parameters.ticket.as_deref(), channel.as_deref()).await {
         Ok(entry) => entry,
@@ -75,7 +77,7 @@ pub async fn join(
             return Ok(wire::close(app, upgrade, close));
         }
     };
-    let messages = app.bridge()?.listen();
+    let messages = bridge.listen();
     Ok(upgrade.on_upgrade(move |socket| async move {
         let viewers = app.metrics.viewers.get_or_create_owned(&Labelled { kind: "bridge" });
         viewers.inc();

@@ -112,7 +112,8 @@ pub(super) const ROUTES: &[Route] = &[
             description: "The token is that of /v1/login, good for an hour. With `name` instead of `username` it is system B's: \
                 the answer has tier, cluster and a ticket for it as well; 409 with `devices` where the tier's devices are all \
                 connected, and `end_device_id` ends one of them; 503 with Retry-After where no cluster has room, and `line` \
-                of it keeps the place in line.",
+                of it keeps the place in line. Both have `token` and `device_id`: sent instead of the password, and as the \
+                device, they go on where that answer left off.",
             parameters: &[],
             request: Some(("application/json", Login::schema)),
             status: 200,

@@ -11,14 +11,15 @@ use futures_util::StreamExt as _;
 use super::{post, start};
 use crate::harness::{
     PATIENCE,
-    client::Client as Http,
+    client::{Client as Http, get},
     process::{Process, Server, command},
+    signed::{Signed, WITH_ADMIN},
     wait_for,
 };
 
 const PASSWORD: &str = "correct horse";
 
-/// B's clusters on free ports, each with room for so many.
+/// B's clusters on free ports, each with room for so many; the account `admin` is there.
 fn clusters(data_dir: &Path, capacity: u32, at: &[SocketAddr]) -> Server {
     let edge = |number: usize| {
         let listen = at.get(number).map_or_else(|| "127.0.0.1:0".to_owned(), ToString::to_string);
@@ -27,7 +28,8 @@ fn clusters(data_dir: &Path, capacity: u32, at: &[SocketAddr]) -> Server {
         )
     };
     let edges = format!("edges=[{},{}]", edge(0), edge(1));
-    start(data_dir, &["--preset", "socket-clusters", "--set", &edges, "--set", "placement.report_ms=200"])
+    let own = ["--preset", "socket-clusters", "--set", &edges, "--set", "placement.report_ms=200"];
+    start(data_dir, &[&own[..], &WITH_ADMIN].concat())
 }
 
 /// Logs in again and again until every edge has reported, or the login is refused for what it says.
@@ -47,6 +49,23 @@ fn register(address: SocketAddr, name: &str, tier: u8) {
 
 fn as_device(name: &str, device: &str) -> Value {
     json!({"name": name, "password": PASSWORD, "device_id": device})
+}
+
+/// Comes again with what a refusal has given, instead of the password.
+fn returning(name: &str, refused: &Value) -> Value {
+    json!({
+        "name": name,
+        "token": refused["token"],
+        "device_id": refused["device_id"],
+        "line": refused["line"]["token"],
+    })
+}
+
+/// What a counter says, or those with the same beginning together; logins are passwords that were looked at.
+async fn counted(address: SocketAddr, counter: &str) -> u64 {
+    let metrics = get(address, "/metrics").await.unwrap();
+    let value = |line: &str| line.strip_prefix(counter)?.rsplit_once(' ')?.1.parse::<u64>().ok();
+    String::from_utf8_lossy(&metrics.body).lines().filter_map(value).sum()
 }
 
 struct ClusterSocket(WebSocketStream<TcpStream>);
@@ -138,8 +157,9 @@ async fn b_one_device_too_many_is_refused_with_those_that_are_connected() {
     assert_eq!(status, 200, "{again}");
     let mut again = ClusterSocket::open(&again).await;
     assert_eq!(socket.next().await, Err(4504));
-    // Another one ends it.
-    let mut body = as_device("cleo", "tab-2");
+    // Another one ends it, with the token of the refusal.
+    let mut body = returning("cleo", &refused);
+    assert_eq!(body["device_id"], "tab-2");
     body["end_device_id"] = json!("tab-1");
     let (status, other) = log_in(address, &body).await;
     assert_eq!(status, 200, "{other}");
@@ -167,15 +187,86 @@ async fn b_where_no_cluster_has_room_one_is_told_when_to_ask_again() {
     let (_, second) = log_in(server.address, &as_device("eve", "tab-2")).await;
     let _second = ClusterSocket::open(&second).await;
     let mut http = Http::connect(server.address).await.unwrap();
-    let mut body = as_device("eve", "tab-3");
+    let body = json!({"name": "eve", "password": PASSWORD});
     let full = http.post("/login", "application/json", body.to_string()).await.unwrap();
     assert_eq!(full.status, 503, "{full:?}");
     assert!(full.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
-    assert!(full.json()["error"].is_string() && full.json()["line"]["place"] == 1, "{full:?}");
+    let full = full.json();
+    assert!(full["error"].is_string() && full["line"]["place"] == 1, "{full}");
+    // Waiting takes no password, and nobody is logged in for longer by it.
+    let checked = counted(server.address, "emostream_logins_total{").await;
+    assert!(checked >= 3, "{checked}");
+    let body = returning("Eve", &full);
+    let (status, again) = post(server.address, "/login", &body.to_string());
+    assert_eq!((status, &again["line"]["place"]), (503, &json!(1)), "{again}");
+    assert_eq!((&again["token"], &again["device_id"]), (&full["token"], &full["device_id"]));
     drop(first);
-    body["line"] = full.json()["line"]["token"].clone();
     let (status, third) = log_in(server.address, &body).await;
     assert_eq!(status, 200, "{third}");
+    assert_eq!((&third["token"], &third["device_id"]), (&full["token"], &full["device_id"]));
+    assert_eq!(counted(server.address, "emostream_logins_total{").await, checked);
+    for (name, token, status) in [
+        ("eve", json!("e30.e30.e30"), 401),
+        ("eve", third["ticket"].clone(), 401),
+        ("fay", third["token"].clone(), 400),
+        ("eve", json!(7), 400),
+        ("eve", json!(""), 400),
+    ] {
+        let body = json!({"name": name, "token": token, "line": full["line"]["token"], "password": PASSWORD});
+        let (got, answer) = post(server.address, "/login", &body.to_string());
+        assert_eq!(got, status, "{body}: {answer}");
+        assert!(answer["error"].is_string() && answer.get("ticket").is_none(), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b_the_simulated_client_waits_in_line_without_its_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = clusters(dir.path(), 1, &[]);
+    let address = server.address;
+    register(address, "ian", 1);
+    let (_, first) = log_in(address, &as_device("ian", "tab-1")).await;
+    let first = ClusterSocket::open(&first).await;
+    let (_, second) = log_in(address, &as_device("ian", "tab-2")).await;
+    let _second = ClusterSocket::open(&second).await;
+    let checked = counted(address, "emostream_logins_total{").await;
+    let mut command = command();
+    let url = format!("http://{address}");
+    let own = ["--name", "ian", "--password", PASSWORD, "--device-id", "tab-3", "--url", &url];
+    command.args(["simulate", "cluster-client"]).args(own);
+    let waiting = Process::spawn(command);
+    let asked = async || {
+        let refused = counted(address, "emostream_placements_total{kind=\"no-room\"}").await;
+        (refused >= 2).then_some(())
+    };
+    wait_for("it to ask again", asked).await;
+    drop(first);
+    let watches = async || waiting.stdout().contains("ian watches on cluster").then_some(());
+    wait_for("a place for it", watches).await;
+    assert_eq!(counted(address, "emostream_logins_total{").await, checked + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b_guests_have_to_go_when_the_channel_is_for_members() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = clusters(dir.path(), 10, &[]);
+    register(server.address, "ada", 1);
+    let (_, login) = log_in(server.address, &as_device("ada", "tab-1")).await;
+    let mut member = ClusterSocket::open(&login).await;
+    let (status, placed) = post(server.address, "/v1/placements", r#"{"channel":"main"}"#);
+    assert_eq!(status, 200, "{placed}");
+    let placed = json!({"cluster": {"url": placed["url"]}, "ticket": placed["ticket"]});
+    let mut guest = ClusterSocket::open(&placed).await;
+    // Nobody taps: no window tells it.
+    let mut admin = Signed::admin(server.address).await;
+    let headers = [("if-match", "*"), ("content-type", "application/json")];
+    let put = admin.send("PUT", "/v1/channels/main/settings", &headers, r#"{"guests":"refused"}"#).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    assert_eq!(guest.next().await, Err(4506));
+    let mut ada = Signed::again(server.address, login["token"].as_str().unwrap().to_owned()).await;
+    let taken = ada.json("POST", "/v1/channels/main/reactions", &json!({"emote": "😀"})).await;
+    assert!(taken.status < 300, "{taken:?}");
+    assert_eq!(member.next().await.unwrap()["emoji"], "😀");
 }
 
 #[tokio::test(flavor = "multi_thread")]
