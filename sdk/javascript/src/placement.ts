@@ -43,8 +43,8 @@ type Fields = Record<string, unknown>;
 
 /** An answer that takes longer is given up. */
 const ANSWER_MS_MAX = 10_000;
-/** Whoever does not ask again within 15 s loses the place in line. */
-const LINE_MS_MAX = 10_000;
+/** The server says when to ask again, after a minute at most; whoever is silent for much longer loses the place in line. */
+const LINE_MS_MAX = 60_000;
 const LINE_MS_MIN = 500;
 
 /** Problems of a server on which nobody places viewers now; an older one knows nothing of it at all. */

@@ -105,7 +105,8 @@ async fn to_cluster(
         tier: user.tier,
         cluster: ClusterPlace { name: placed.edge.cluster, url },
         ticket: placed.ticket,
-        device_id,
+        // Whoever repeats a token of the line without an id goes on under the one of before.
+        device_id: placed.device_id.unwrap_or(device_id),
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
