@@ -1,3 +1,5 @@
+//! Who may come in, in what order, whatever is lost on the way.
+
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use emostream_store::UserId;
