@@ -37,10 +37,10 @@ async fn place_device(signed: &mut Signed, device: &str) -> Answer {
 }
 
 /// A place for a device, asked for until control has heard of an edge.
-async fn placed(signed: &mut Signed, device: &str) -> Placed {
+async fn placed(at: SocketAddr, signed: &mut Signed, device: &str) -> Placed {
     let asked = async || {
         let answer = place_device(signed, device).await;
-        (answer.status == 200).then(|| Placed::of(&answer))
+        (answer.status == 200).then(|| Placed::of_asked(&answer, at))
     };
     wait_for("a place", asked).await
 }
@@ -112,9 +112,9 @@ async fn edges_go_on_without_control_and_are_left_without_a_missed_moment() {
     let [a, b] = ["edge-a", "edge-b"].map(|edge| fleet.node(edge).address());
 
     let mut people = [register(a, "ada").await, register(b, "bob").await];
-    let mut phone = placed(&mut people[0], "phone").await.join("lobby").await;
+    let mut phone = placed(a, &mut people[0], "phone").await.join("lobby").await;
     phone.next_of("hello").await;
-    let unused = placed(&mut people[1], "tablet").await;
+    let unused = placed(b, &mut people[1], "tablet").await;
     // Asked at an edge that stays: it passes on what control is to say.
     let audience = Audience::new(b, "lobby");
     let mut viewers = JoinSet::new();

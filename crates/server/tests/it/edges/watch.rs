@@ -28,11 +28,25 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
+    /// The place of an answer that names an edge's address.
     pub(crate) fn of(answer: &Answer) -> Self {
+        assert_ne!(answer.json()["url"], "", "{answer:?}");
+        Self::of_asked(answer, ([0, 0, 0, 0], 0).into())
+    }
+
+    /// The place of an answer of a node that may mean itself.
+    pub(crate) fn of_asked(answer: &Answer, asked: SocketAddr) -> Self {
         assert_eq!(answer.status, 200, "{answer:?}");
         let json = answer.json();
         let text = |field: &str| json[field].as_str().unwrap().to_owned();
-        let address = text("url").strip_prefix("http://").unwrap().parse().unwrap();
+        let url = text("url");
+        let address = match url.strip_prefix("http://") {
+            Some(address) => address.parse().unwrap(),
+            None => {
+                assert_eq!(url, "", "{answer:?}");
+                asked
+            }
+        };
         Self { edge: text("edge"), address, ticket: text("ticket") }
     }
 
@@ -57,7 +71,7 @@ async fn placed(control: SocketAddr, channel: &str) -> Placed {
     loop {
         let answer = place(control, &json!({"channel": channel})).await;
         if answer.status == 200 {
-            return Placed::of(&answer);
+            return Placed::of_asked(&answer, control);
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
