@@ -29,6 +29,7 @@ mod roles;
 mod security;
 mod stops;
 mod undisturbed;
+#[allow(dead_code, reason = "shared with the tests of one process, which need all of it")]
 #[path = "../it/edges/watch.rs"]
 mod watch;
 
