@@ -40,7 +40,7 @@ kafka_free_port() {
     port=$((20000 + RANDOM % 12000))
     if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
       echo "$port"
-      return
+      return 0
     fi
   done
 }
@@ -108,7 +108,7 @@ kafka_start() {
     kafka_dir=$(mktemp -d)
     if kafka_launch "$lib" "$brokers" "$heap"; then
       export EMOSTREAM_TEST_KAFKA=$kafka_servers EMOSTREAM_TEST_KAFKA_LIB=$lib
-      return
+      return 0
     fi
     tail -n 5 "$kafka_dir"/*.out >&2
     kafka_stop      # a port may have been taken meanwhile

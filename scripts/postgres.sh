@@ -8,7 +8,7 @@ postgres_bin() {
   local found
   if found=$(command -v initdb); then
     dirname "$found"
-    return
+    return 0
   fi
   find /usr/lib/postgresql -maxdepth 3 -name initdb 2>/dev/null | sort -V | tail -n 1 | xargs -r dirname
 }
@@ -39,7 +39,7 @@ postgres_start() {
       'fsync = off' 'max_connections = 300' >>$postgres_dir/data/postgresql.conf"
     if postgres_again 2>/dev/null; then
       export EMOSTREAM_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port
-      return
+      return 0
     fi
     tries=$((tries - 1))    # the port may be taken
   done
@@ -74,7 +74,7 @@ postgres_tls() {
 
 postgres_stop() {
   local bin
-  if [ -z "$postgres_dir" ]; then return; fi
+  if [ -z "$postgres_dir" ]; then return 0; fi
   bin=$(postgres_bin)
   postgres_as "$bin/pg_ctl -D $postgres_dir/data -m fast -w stop >/dev/null" || true
   postgres_as "rm -rf $postgres_dir"

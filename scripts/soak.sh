@@ -72,7 +72,7 @@ write_report() {
 commit=$(commit_line)
 date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 rm -f "$steps_dir"/*.log
-trap 'write_report; kafka_stop; postgres_stop' EXIT
+trap 'write_report || true; kafka_stop || true; postgres_stop' EXIT
 
 scripts/setup.sh --tests
 step_shown 'page' scripts/web.sh

@@ -11,7 +11,7 @@ scripts/setup.sh --tests
 . scripts/static-steps.sh
 step_shown 'browser tests' scripts/browser-tests.sh
 # For the tests of the store, which run on both of its databases, and of the log, which run on all its kinds.
-trap 'kafka_stop; postgres_stop' EXIT
+trap 'kafka_stop || true; postgres_stop' EXIT
 postgres_start
 kafka_start
 # Last, so that cargo's own result lines are at the end of the output.
