@@ -74,6 +74,23 @@ impl Node {
         self.running = Some(server.unwrap_or_else(|ended| panic!("{name} did not start: {ended:#?}")));
     }
 
+    /// Starts the node as a service manager does: again and again as long as it ends with this reason. A broker may take
+    /// longer to come up than a node waits for one.
+    pub(crate) async fn start_again_until_ready(&mut self, reason: &str) {
+        loop {
+            let process = self.launch();
+            match tokio::task::spawn_blocking(move || process.ready()).await.unwrap() {
+                Ok(server) => {
+                    self.running = Some(server);
+                    return;
+                }
+                Err(ended) => {
+                    assert!(ended.stderr.contains(reason), "{} did not start: {ended:#?}", self.name)
+                }
+            }
+        }
+    }
+
     /// Starts the node and waits until it says that it is ready.
     pub(crate) async fn start(&mut self) {
         let process = self.launch();

@@ -27,10 +27,10 @@ pub(super) async fn killed_with_full_spool(fleet: &mut Fleet, outage: Duration) 
     fleet.entrances.close(name);
     fleet.node_mut(name).kill9();
     tokio::time::sleep(outage).await;
-    let process = fleet.node(name).launch();
     let brokers = fleet.brokers.clone();
-    tokio::task::spawn_blocking(move || brokers.restart(0)).await.unwrap();
-    fleet.node_mut(name).ready(process).await;
+    let broker = tokio::task::spawn_blocking(move || brokers.restart(0));
+    fleet.node_mut(name).start_again_until_ready("cannot be reached").await;
+    broker.await.unwrap();
     fleet.node(name).until("spool_records_forwarded_total", |forwarded| forwarded > 0.0).await;
     fleet.open_entrance(name).await;
     fleet.wait_for_answers(50).await;
