@@ -19,7 +19,7 @@ use emostream_protocol::{
     row::Row,
 };
 
-use crate::harness::windows::Totals;
+use crate::harness::{PATIENCE, windows::Totals};
 
 /// Rows of each channel, ascending by sequence.
 pub(crate) type Rows = BTreeMap<String, Vec<Row>>;
@@ -31,7 +31,7 @@ const BETWEEN_WINDOWS: Duration = Duration::from_millis(250);
 
 /// Asks again, as nodes do, where a broker has died and nobody has taken its place yet.
 fn patiently<T, E: Debug>(question: impl Fn() -> Result<T, E>) -> Result<T, E> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match question() {
             Err(error) if Instant::now() < deadline => println!("observer: asking again: {error:?}"),

@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     brokers::{self, free_port},
     fleet::Fleet,
-    harness::{client::react, new_id, signed::Signed, wait_for},
+    harness::{PATIENCE, client::react, new_id, signed::Signed, wait_for},
 };
 
 mod database;
@@ -94,7 +94,7 @@ impl Event {
         while self.house.connected.load(Ordering::Relaxed) < number {
             most = most.max(number - self.house.connected.load(Ordering::Relaxed));
             assert!(
-                began.elapsed() < Duration::from_secs(60),
+                began.elapsed() < PATIENCE,
                 "{what}: {} of {number} are there; {} asked in vain, the last one was told {}",
                 self.house.connected.load(Ordering::Relaxed),
                 self.house.refused.load(Ordering::Relaxed) - refused,

@@ -12,7 +12,7 @@ pub(crate) mod windows;
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything that must happen: generous, because the machine may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
