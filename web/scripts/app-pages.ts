@@ -2,7 +2,7 @@
 
 import type { Plugin } from 'vite';
 
-const PAGES = /^\/(login|register|settings|moments|about)\/?(\?|$)/;
+const PAGES = /^\/(login|register|account|settings|moments|about)\/?(\?|$)/;
 
 export function appPages(): Plugin {
   return {

@@ -30,6 +30,13 @@ const PAGES = [
     loggedIn: true,
   },
   { name: 'moments', path: '/moments', viewport: { width: 1440, height: 900 }, loggedIn: true },
+  {
+    name: 'account',
+    path: '/account',
+    viewport: { width: 1440, height: 1000 },
+    loggedIn: true,
+    watching: true,
+  },
 ];
 
 async function logIn(page) {
@@ -38,6 +45,15 @@ async function logIn(page) {
   await page.getByLabel('Password', { exact: true }).fill(process.env.ADMIN_PASSWORD ?? '');
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.waitForURL(`${url}/about`);
+}
+
+/** Another device of the account, which shows the live page. */
+async function watch() {
+  const page = await browser.newPage();
+  await logIn(page);
+  await page.goto(url);
+  await page.locator('[data-testid=connection][data-state=live]').waitFor();
+  return page;
 }
 
 await mkdir(folder, { recursive: true });
@@ -54,14 +70,17 @@ try {
     await page.screenshot({ path: path.join(folder, `${name}.png`) });
     await page.close();
   }
-  for (const { name, path: address, loggedIn, ...screen } of PAGES) {
+  for (const { name, path: address, loggedIn, watching, ...screen } of PAGES) {
     const page = await browser.newPage({ ...screen, colorScheme });
     if (loggedIn) await logIn(page);
+    const other = watching && (await watch());
     await page.goto(url + address);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForLoadState('networkidle');
+    if (watching) await page.getByText('Connected').waitFor();
     await page.screenshot({ path: path.join(folder, `${name}.png`) });
     await page.close();
+    if (other) await other.close();
   }
 } finally {
   await browser.close();

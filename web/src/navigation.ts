@@ -17,11 +17,12 @@ const ENTRIES: Entry[] = [
   { path: '/moments', words: frameTexts.moments, shown: () => true },
   { path: '/settings', words: frameTexts.settings, shown: () => mayActAs('moderator') },
   { path: '/about', words: frameTexts.about, shown: () => true },
+  { path: '/account', words: frameTexts.account, shown: () => currentSession() !== undefined },
   { path: '/login', words: frameTexts.logIn, shown: () => !currentSession() },
 ];
 
 /** Pages that need somebody who is logged in. */
-const GUARDED = ['/settings'];
+const GUARDED = ['/settings', '/account'];
 
 /** The channel that the address names. */
 export function channelInAddress(search: string = location.search): string {

@@ -36,7 +36,13 @@ test('a login succeeds, changes the header, and a logout changes it back', async
   await expect(pages.getByRole('link')).toHaveText(['Live', 'Moments', 'About', 'Log in']);
   await logIn(page);
   await expect(page).toHaveURL('/settings');
-  await expect(pages.getByRole('link')).toHaveText(['Live', 'Moments', 'Settings', 'About']);
+  await expect(pages.getByRole('link')).toHaveText([
+    'Live',
+    'Moments',
+    'Settings',
+    'About',
+    'Account',
+  ]);
   await expect(pages).toContainText(ADMIN.username);
   await pages.getByRole('link', { name: 'Live' }).click();
   await expect(pages.getByRole('link', { name: 'Settings' })).toBeVisible();

@@ -13,6 +13,33 @@ export interface LoginAnswer {
   user: { username: string; role: Role };
 }
 
+export interface Me {
+  username: string;
+  role: Role;
+  /** How many devices it may connect follows from it. */
+  tier: number;
+  devices_max: number;
+  /** When the token expires. */
+  expires_at: string;
+}
+
+/** A device of one's own account that is connected, or about to. */
+export interface OwnDevice {
+  device_id: string;
+  name: string;
+  since: string;
+  cluster: string;
+  edge: string;
+  /** Else it has a ticket that it has not used yet. */
+  connected: boolean;
+}
+
+export interface DeviceList {
+  devices_max: number;
+  /** Oldest first. */
+  items: OwnDevice[];
+}
+
 export interface Site {
   name: string;
   about: string;

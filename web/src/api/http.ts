@@ -1,6 +1,6 @@
 // Requests to the server with the session's token, and its problems (RFC 9457) as errors with a field.
 
-import { currentSession } from './session.js';
+import { currentSession, type Session } from './session.js';
 
 /** What the server, or the way to it, refused. */
 export class Problem extends Error {
@@ -40,7 +40,7 @@ export interface Ask {
   blob?: Blob;
   /** Version that a change was made on. */
   ifMatch?: string;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** An answer that is worth having: its JSON, or undefined without content, and its version. */
@@ -74,12 +74,17 @@ export async function ask<Body>(path: string, what: Ask = {}): Promise<Answer<Bo
   });
   if (!response.ok) {
     const problem = await problemOf(response);
-    if (session && response.status === 401) refusedSession();
+    if (session && isRefused(session, problem)) refusedSession();
     throw problem;
   }
   const text = await response.text();
   const body = (text === '' ? undefined : parse(text)) as Body;
   return { body, etag: response.headers.get('etag') ?? undefined };
+}
+
+/** Whether it is the token that was not taken: not a password given beside it, nor a token that has been replaced since. */
+function isRefused({ token }: Session, { status, name }: Problem): boolean {
+  return status === 401 && name !== 'credentials-wrong' && token === currentSession()?.token;
 }
 
 async function send(path: string, init: RequestInit): Promise<Response> {

@@ -6,7 +6,7 @@ import { loginAddress } from '../navigation.js';
 import { router } from './router.js';
 
 /** The pages of the app; every other path has a document of its own. */
-export const APP_PATHS = ['/login', '/register', '/settings', '/moments', '/about'];
+export const APP_PATHS = ['/login', '/register', '/account', '/settings', '/moments', '/about'];
 
 /** A path of this server that a link may lead to, whatever the address bar says; else undefined. */
 export function ownPath(path: unknown): string | undefined {

@@ -44,13 +44,22 @@ function watchExpiry(): void {
   expiry = setTimeout(() => (currentSession() ? watchExpiry() : expired()), leftMs);
 }
 
+function accountOf(): string | undefined {
+  const session = currentSession();
+  return session && `${session.role} ${session.username}`;
+}
+
 const fillNavigation = mountNavigation();
 showWaitingNotices();
 onRefusedSession(expired);
 watchExpiry();
 onSession(watchExpiry);
-// What one account has seen is not the next one's to see.
-onSession(() => queries.clear());
+// What one account has seen is not the next one's to see. A new token of the same account changes nothing.
+let account = accountOf();
+onSession(() => {
+  if (account !== accountOf()) queries.clear();
+  account = accountOf();
+});
 router.subscribe('onResolved', fillNavigation);
 
 createRoot(part('app')).render(

@@ -26,6 +26,12 @@ function returnSearch(search: Record<string, unknown>): { return?: string } {
   return typeof back === 'string' ? { return: back } : {};
 }
 
+/** Of pages that need somebody who is logged in. */
+function loginFirst({ location }: { location: { href: string } }): void {
+  if (currentSession()) return;
+  throw redirect({ to: '/login', search: { return: location.href } });
+}
+
 const root = createRootRoute({ component: Frame, notFoundComponent: NotFound });
 
 const login = createRoute({
@@ -42,14 +48,18 @@ const register = createRoute({
   component: lazyRouteComponent(() => import('./register/page.js'), 'RegisterPage'),
 });
 
+const account = createRoute({
+  getParentRoute: () => root,
+  path: '/account',
+  beforeLoad: loginFirst,
+  component: lazyRouteComponent(() => import('./account/page.js'), 'AccountPage'),
+});
+
 const settings = createRoute({
   getParentRoute: () => root,
   path: '/settings',
   validateSearch: channelSearch,
-  beforeLoad: ({ location }) => {
-    if (currentSession()) return;
-    throw redirect({ to: '/login', search: { return: location.href } });
-  },
+  beforeLoad: loginFirst,
   component: lazyRouteComponent(() => import('./settings/page.js'), 'SettingsPage'),
 });
 
@@ -67,7 +77,7 @@ const about = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([login, register, settings, moments, about]),
+  routeTree: root.addChildren([login, register, account, settings, moments, about]),
   // Values of this app are texts; they stand in the address as they are.
   parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
   stringifySearch: (search) => {

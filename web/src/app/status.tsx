@@ -11,6 +11,20 @@ export function wordsOf(error: unknown): string {
   return appTexts.failed(error.message);
 }
 
+interface RefusalTexts {
+  /** Too many attempts; in so many seconds there may be another. */
+  tooOften: (seconds: number) => string;
+  failed: (words: string) => string;
+}
+
+/** Why a form was not taken, where it is no field's fault. */
+export function refusalWords(error: unknown, texts: RefusalTexts): string {
+  if (!(error instanceof Problem)) return texts.failed(String(error));
+  if (error.status === 0) return appTexts.noAnswer;
+  if (error.status === 429) return texts.tooOften(Math.ceil((error.retryAfterMs ?? 1_000) / 1_000));
+  return texts.failed(error.message);
+}
+
 export function Loading() {
   return (
     <p className="loading" role="status">

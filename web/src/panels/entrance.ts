@@ -2,6 +2,7 @@
 
 import type { ConnectionState, Device } from '@emostream/viewer';
 import { formatCount, part } from '../page.js';
+import { sinceWords } from '../since.js';
 import { entranceTexts as texts } from '../texts/entrance.js';
 
 interface EntranceActions {
@@ -111,17 +112,6 @@ export class Entrance {
     this.#body.replaceChildren();
     delete this.#screen.dataset['busy'];
   }
-}
-
-const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
-const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long' });
-
-/** Today by the clock, earlier by the day. */
-function sinceWords(since: string, now: Date = new Date()): string {
-  const then = new Date(since);
-  if (Number.isNaN(then.getTime())) return '';
-  const today = then.toDateString() === now.toDateString();
-  return today ? CLOCK.format(then) : `${DAY.format(then)}, ${CLOCK.format(then)}`;
 }
 
 function bar(): HTMLElement {

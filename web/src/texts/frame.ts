@@ -7,6 +7,7 @@ export const frameTexts = {
   moments: 'Moments',
   settings: 'Settings',
   about: 'About',
+  account: 'Account',
   logIn: 'Log in',
   logOut: 'Log out',
   loggedInAs: (name: string) => `Logged in as ${name}`,

@@ -181,7 +181,7 @@ pub async fn root(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     ([(header::VARY, "accept")], Json(information)).into_response()
 }
 
-/// `GET /login`, `/register`, `/settings`, `/moments`, `/about`: pages that the app shows, for browsers alone.
+/// `GET /login`, `/register`, `/account`, `/settings`, `/moments`, `/about`: pages that the app shows, for browsers alone.
 pub async fn app_page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     app.page
         .respond(APP, &headers)

@@ -1,22 +1,17 @@
 // The login form. It says what was wrong at its place, and where one came from is where one goes.
 
 import { useSearch } from '@tanstack/react-router';
-import { useRef, useState, type FormEvent } from 'react';
 import { logIn, registrationOf } from '../../api/accounts.js';
 import { Problem } from '../../api/http.js';
 import { currentSession, startSession, type Session } from '../../api/session.js';
 import { registerAddress } from '../../navigation.js';
 import { loginTexts } from '../../texts/login.js';
-import { Field } from '../field.js';
+import { PasswordField, Submit, UserNameField } from '../field.js';
 import { Page } from '../frame.js';
 import { goWith, ownPath } from '../go.js';
+import { refusalWords } from '../status.js';
+import { useForm } from '../use-form.js';
 import { useSite } from '../use-site.js';
-
-interface Wrong {
-  username?: string;
-  password?: string;
-  form?: string;
-}
 
 export function LoginPage() {
   const back = ownPath(useSearch({ from: '/login' }).return);
@@ -47,67 +42,40 @@ function Already({ session, back }: { session: Session; back: string | undefined
 }
 
 function LoginForm({ back }: { back: string | undefined }) {
-  const [wrong, setWrong] = useState<Wrong>({});
-  const [busy, setBusy] = useState(false);
-  const [shown, setShown] = useState(false);
-  const form = useRef<HTMLFormElement>(null);
-
-  const refuse = (found: Wrong) => {
-    setWrong(found);
-    setBusy(false);
-    const first = found.username ? 'username' : 'password';
-    form.current?.querySelector<HTMLInputElement>(`[name=${first}]`)?.focus();
-  };
-
-  const submit = async (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    if (busy) return;
-    const data = new FormData(event.currentTarget);
-    const username = String(data.get('username') ?? '').trim();
-    const password = String(data.get('password') ?? '');
-    if (!username) return refuse({ username: loginTexts.usernameMissing });
-    if (!password) return refuse({ password: loginTexts.passwordMissing });
-    setBusy(true);
-    setWrong({});
-    try {
-      const session = await logIn(username, password);
+  const form = useForm({
+    fields: ['username', 'password'],
+    again: 'password',
+    check: ({ username, password }) => ({
+      ...(username.trim() ? {} : { username: loginTexts.usernameMissing }),
+      ...(password ? {} : { password: loginTexts.passwordMissing }),
+    }),
+    send: async ({ username, password }) => {
+      const session = await logIn(username.trim(), password);
       startSession(session);
       goWith(back ?? homeOf(session), loginTexts.succeeded(session.username), 'good');
-    } catch (error) {
-      refuse({ form: refusalOf(error) });
-    }
-  };
-
+    },
+    explain: (error) => ({
+      form:
+        error instanceof Problem && error.status === 401
+          ? loginTexts.wrong
+          : refusalWords(error, loginTexts),
+    }),
+  });
   return (
-    <form className="panel form" ref={form} onSubmit={(event) => void submit(event)} noValidate>
+    <form className="panel form" {...form.element}>
       <p className="lead">{loginTexts.lead}</p>
-      <Field
-        name="username"
-        label={loginTexts.username}
-        wrong={wrong.username}
-        autoComplete="username"
-        autoCapitalize="none"
-        spellCheck={false}
-        maxLength={64}
-      />
-      <Field
-        name="password"
+      <UserNameField label={loginTexts.username} wrong={form.wrong.username} />
+      <PasswordField
         label={loginTexts.password}
-        wrong={wrong.password}
-        type={shown ? 'text' : 'password'}
+        wrong={form.wrong.password}
         autoComplete="current-password"
-      >
-        <label className="check">
-          <input type="checkbox" checked={shown} onChange={() => setShown(!shown)} />
-          {loginTexts.showPassword}
-        </label>
-      </Field>
-      <p className="wrong" role="alert">
-        {wrong.form}
-      </p>
-      <button className="button button-main" type="submit" aria-disabled={busy}>
-        {busy ? loginTexts.submitting : loginTexts.submit}
-      </button>
+      />
+      <Submit
+        wrong={form.wrong.form}
+        busy={form.busy}
+        words={loginTexts.submit}
+        busyWords={loginTexts.submitting}
+      />
       <NoAccount back={back} />
     </form>
   );
@@ -121,14 +89,4 @@ function NoAccount({ back }: { back: string | undefined }) {
       {loginTexts.noAccount} <a href={registerAddress(back)}>{loginTexts.register}</a>
     </p>
   );
-}
-
-function refusalOf(error: unknown): string {
-  if (!(error instanceof Problem)) return loginTexts.failed(String(error));
-  if (error.status === 401) return loginTexts.wrong;
-  if (error.status === 0) return loginTexts.unreachable;
-  if (error.status === 429) {
-    return loginTexts.tooOften(Math.ceil((error.retryAfterMs ?? 1_000) / 1_000));
-  }
-  return loginTexts.failed(error.message);
 }

@@ -52,6 +52,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     app_page("/login"),
     app_page("/register"),
+    app_page("/account"),
     app_page("/settings"),
     app_page("/moments"),
     app_page("/about"),

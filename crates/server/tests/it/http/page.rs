@@ -178,7 +178,7 @@ async fn the_pages_of_the_app_are_for_browsers_alone() {
     let mut client = Client::connect(server.address).await.unwrap();
     let html = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
     let root = ask(&mut client, "GET", "/", &html).await;
-    for path in ["/login", "/settings", "/moments", "/about", "/settings?channel=main"] {
+    for path in ["/login", "/account", "/settings", "/moments", "/about", "/settings?channel=main"] {
         let page = ask(&mut client, "GET", path, &html).await;
         assert_eq!(
             (page.status, page.header("content-type")),
