@@ -9,11 +9,17 @@ import type { Device, Placed } from './placement.js';
 export type ConnectionState =
   | { phase: 'connecting' }
   | { phase: 'live' }
+  /** The connection was lost, or nobody answered: the next attempt comes by itself. */
   | { phase: 'reconnecting'; attempt: number; retryInMs: number; reason: string }
   /** No edge has room: this viewer is number `place` of `waiting`, and is let in when it is its turn. */
   | { phase: 'in-line'; place: number; waiting: number; retryInMs: number }
-  /** The account has as many devices connected as it may: one must be ended first. */
+  /** The account has as many devices connected as it may. Nothing happens by itself: end one of them, or ask again. */
   | { phase: 'device-limit'; devices: Device[] }
+  /**
+   * For good. `code` is a close code (`CLOSE_CODES`, or 1000 after `close()`), or, where placement refused, the status of its
+   * answer: 401 for a login that is over, 403 with the reason `guests-refused` where the channel is for members, 404 where there
+   * is no such channel. `reason` is stable for programs.
+   */
   | { phase: 'ended'; code: number; reason: string };
 
 /** The part of a browser's WebSocket that is used, so that tests can give their own. */

@@ -2,24 +2,31 @@
 
 /** How the server is asked for an edge. */
 export interface PlacementOptions {
-  /** The account's login token, asked for at each attempt; none: a guest. */
+  /** The account's login token (of `POST /v1/login`), asked for at each attempt; none: a guest. */
   token?: () => string | undefined;
-  /** Tells this device, such as a tab of a browser, from the account's others. The same id takes over its own place. */
+  /**
+   * Tells this device, such as a tab of a browser, from the account's others: keep it where a reload keeps it
+   * (`sessionStorage`). The same id takes over its own place. 1 to 128 characters; without one the server chooses one, which
+   * this viewer keeps as long as it lives. Not looked at where nobody is logged in.
+   */
   deviceId?: string;
-  /** What its owner knows it by, such as a browser and a system. */
+  /** What its owner knows it by, such as `Firefox on Linux`; 128 characters at most. */
   deviceName?: string;
   /** Asks the server; `fetch` by default. */
   fetch?: typeof globalThis.fetch;
 }
 
-/** A device of the account that is connected. */
+/** A device of the account that has one of the places of its tier. */
 export interface Device {
+  /** For `Viewer.endDevice`. */
   device_id: string;
+  /** Empty: it gave itself none. */
   name: string;
-  /** RFC 3339. */
+  /** Since when it has the place, RFC 3339. */
   since: string;
   cluster: string;
   edge: string;
+  /** Else it has a ticket that it has not used yet. */
   connected: boolean;
 }
 
@@ -43,7 +50,10 @@ type Fields = Record<string, unknown>;
 
 /** An answer that takes longer is given up. */
 const ANSWER_MS_MAX = 10_000;
-/** The server says when to ask again, after a minute at most; whoever is silent for much longer loses the place in line. */
+/**
+ * The server says when to ask again, after a minute at most. Who has not asked 10 s after that time has left the line, and no sooner
+ * than after 15 s of silence: what is longer than a minute is no wait that the server meant.
+ */
 const LINE_MS_MAX = 60_000;
 const LINE_MS_MIN = 500;
 
@@ -64,6 +74,8 @@ export class Placement {
   /** The place in line; signed, so that it outlives the server's memory. */
   #line: string | undefined;
   #endDevice: string | undefined;
+  /** What the server called this device where the program did not: a reconnection is no second device. */
+  #deviceId: string | undefined;
 
   constructor(options: PlacementOptions, url: string, channel: string, now: () => number) {
     this.#options = options;
@@ -96,13 +108,13 @@ export class Placement {
     } catch {
       return { outcome: 'failed', reason: 'no answer', retryInMs: undefined, isDown: true };
     }
-    // It was ended, or is not there any more: once is enough.
+    // Tried: it was ended, or it was not there and the others still are. Without room nothing is ended yet: it stays for then.
     if (response.ok || response.status === 409) this.#endDevice = undefined;
     return this.#understand(response, fields);
   }
 
   #send(): Promise<Response> {
-    const { token, deviceId, deviceName } = this.#options;
+    const { token, deviceId = this.#deviceId, deviceName } = this.#options;
     const headers: Record<string, string> = {
       accept: 'application/json',
       'content-type': 'application/json',
@@ -135,6 +147,8 @@ export class Placement {
       if (typeof ticket !== 'string' || typeof url !== 'string') {
         return { outcome: 'failed', reason: 'an answer without ticket', retryInMs, isDown: true };
       }
+      const { device_id: deviceId } = fields;
+      if (typeof deviceId === 'string') this.#deviceId = deviceId;
       return { outcome: 'placed', place: placeOf(fields, url || this.#url), ticket };
     }
     if (name === 'device-limit' && Array.isArray(fields['devices'])) {

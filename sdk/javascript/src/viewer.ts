@@ -124,7 +124,10 @@ export class Viewer extends Emitter<ViewerEvents> {
     return acknowledged;
   }
 
-  /** Ends another device of the account, and takes its place; in the state `device-limit`. */
+  /**
+   * Ends another device of the account, and takes its place; in the state `device-limit`, with an id of its `devices`. If that one
+   * has left meanwhile and another has come, the state is `device-limit` again. Only with `placement`.
+   */
   endDevice(deviceId: string): void {
     this.#placement?.endNext(deviceId);
     this.#connection.retryNow();

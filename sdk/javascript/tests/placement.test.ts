@@ -15,7 +15,7 @@ interface Asked {
 
 type Answer = { status: number; body?: object; retryAfter?: string } | 'nothing';
 
-const PLACED: Answer = {
+const PLACED = {
   status: 200,
   body: { cluster: 'north', edge: 'north-1', url: 'http://north.example:3005', ticket: 'T1' },
 };
@@ -154,13 +154,127 @@ it('names the devices in the way, and takes the place of the one that is ended',
   expect(asked[2]!.body['end_device_id']).toBeUndefined();
 });
 
-it.each([4504, 4505])('stays away when its place was taken: %i', async (code) => {
+it('a device that has gone meanwhile is named no second time', async () => {
+  const limit = problem(409, 'device-limit', { devices: [DEVICE] });
+  const other = { ...DEVICE, device_id: 'tab-3' };
+  const stillFull = problem(409, 'device-limit', { devices: [other] });
+  const { asked, placement } = placing([limit, stillFull, PLACED], { token: () => 't' });
+  const { viewer } = openViewer({ placement });
+  await settle();
+  viewer.endDevice('tab-1');
+  await settle();
+  expect(viewer.state).toEqual({ phase: 'device-limit', devices: [other] });
+  viewer.retry();
+  await settle();
+  expect(asked.map(({ body }) => body['end_device_id'])).toEqual([undefined, 'tab-1', undefined]);
+});
+
+it('ends a device only once there is room, and remembers that in line', async () => {
+  const limit = problem(409, 'device-limit', { devices: [DEVICE] });
+  const line = { token: 'L', place: 1, waiting: 1 };
+  const { asked, placement } = placing([limit, problem(503, 'no-room', { line }, '2'), PLACED], {
+    token: () => 't',
+    deviceId: 'tab-2',
+  });
+  const { viewer, sockets } = openViewer({ placement });
+  await settle();
+  viewer.endDevice('tab-1');
+  await settle();
+  expect(viewer.state).toMatchObject({ phase: 'in-line', place: 1 });
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(sockets).toHaveLength(1);
+  expect(asked.map(({ body }) => body['end_device_id'])).toEqual([undefined, 'tab-1', 'tab-1']);
+});
+
+it('without an id of its own it keeps the one that the server gave, and is one device', async () => {
+  const body = { ...PLACED.body, device_id: 'from-the-server' };
+  const { asked, placement } = placing([{ status: 200, body }], { token: () => 't' });
+  const { newest } = openViewer({ placement });
+  await settle();
+  newest().hello();
+  newest().lose(1006);
+  await vi.advanceTimersByTimeAsync(250);
+  expect(asked.map(({ body }) => body['device_id'])).toEqual([undefined, 'from-the-server']);
+});
+
+it('asks at once when it is told to, and only then while devices are in the way', async () => {
+  const limit = problem(409, 'device-limit', { devices: [DEVICE] });
+  const unavailable = problem(503, 'overloaded', {}, '60');
+  const { asked, placement } = placing([unavailable, limit, PLACED], { token: () => 't' });
+  const { viewer, sockets, newest } = openViewer({ placement });
+  await settle();
+  expect(viewer.state.phase).toBe('reconnecting');
+  viewer.retry();
+  await settle();
+  expect(viewer.state.phase).toBe('device-limit');
+  viewer.retry();
+  await settle();
+  newest().hello();
+  // Where nothing waits, there is nothing to ask.
+  viewer.retry();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(asked).toHaveLength(3);
+  expect(sockets).toHaveLength(1);
+});
+
+it('gives up an answer that does not come', async () => {
+  const signals: AbortSignal[] = [];
+  const fetch = (_url: unknown, init?: RequestInit) =>
+    new Promise<Response>((_, reject) => {
+      signals.push(init!.signal!);
+      init!.signal!.addEventListener('abort', () => reject(init!.signal!.reason));
+    });
+  const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new DOMException('too late', 'TimeoutError')), ms);
+    return controller.signal;
+  });
+  const placement = { token: () => 't', fetch: fetch as typeof globalThis.fetch };
+  const { viewer } = openViewer({ placement });
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(viewer.state.phase).toBe('connecting');
+  await vi.advanceTimersByTimeAsync(1);
+  expect(viewer.state).toMatchObject({ phase: 'reconnecting', reason: 'no answer' });
+  expect(signals).toHaveLength(1);
+  timeout.mockRestore();
+});
+
+it('waits as long as a date says, too', async () => {
+  const until = new Date(Date.now() + 7_000).toUTCString();
+  const { placement } = placing([problem(503, 'overloaded', {}, until)], { token: () => 't' });
+  const { viewer } = openViewer({ placement });
+  await settle();
+  expect(viewer.state).toMatchObject({ phase: 'reconnecting', retryInMs: 7_250 });
+});
+
+it.each([
+  [403, 'guests-refused'],
+  [404, 'channel-not-found'],
+  [400, 'field-invalid'],
+])('stays away where placement says so for good: %i %s', async (code, reason) => {
+  const { asked, placement } = placing([problem(code, reason)]);
+  const { viewer, sockets } = openViewer({ placement });
+  await settle();
+  expect(viewer.state).toEqual({ phase: 'ended', code, reason });
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect([asked.length, sockets.length]).toEqual([1, 0]);
+});
+
+it('an answer in words of a proxy is no answer of the server', async () => {
+  const page = async () => new Response('<html>bad gateway</html>', { status: 502 });
+  const placement = { token: () => 't', fetch: page as typeof globalThis.fetch };
+  const { viewer } = openViewer({ placement });
+  await settle();
+  expect(viewer.state.phase).toBe('reconnecting');
+});
+
+it.each([4504, 4505, 4506, 4507])('stays away when it was sent away: %i', async (code) => {
   const { asked, placement } = placing([PLACED]);
   const { newest, viewer } = openViewer({ placement });
   await settle();
   newest().hello();
-  newest().lose(code, 'taken-over');
-  expect(viewer.state).toEqual({ phase: 'ended', code, reason: 'taken-over' });
+  newest().lose(code, 'a-reason');
+  expect(viewer.state).toEqual({ phase: 'ended', code, reason: 'a-reason' });
   await vi.advanceTimersByTimeAsync(600_000);
   expect(asked).toHaveLength(1);
 });
