@@ -98,7 +98,8 @@ struct ConfigArgs {
     /// 127.0.0.1:3001 when it is free].
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
-    /// Roles to run: ingest, aggregate, edge [default: all].
+    /// Roles to run, separated by commas: ingest, aggregate, edge, control, bridge, relay [default: all that the configuration
+    /// needs; bridge and relay only on Kafka].
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     roles: Vec<String>,
     /// Set any key of the configuration, such as log.durability=os.
