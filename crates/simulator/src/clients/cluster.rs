@@ -98,7 +98,8 @@ impl Client<'_> {
             let why = match post(self.target, "/login", &body).await {
                 Ok(answer) if answer.status == StatusCode::OK => return place_of(&answer),
                 Ok(answer) if answer.status == StatusCode::CONFLICT => {
-                    bail!("{}: {}", answer.error(), devices(&answer.body["devices"]))
+                    let devices = devices(&answer.body["devices"]);
+                    bail!("{}: {devices}; --end-device-id takes the place of one", answer.error())
                 }
                 Ok(answer) if is_busy(answer.status) => {
                     let why = format!("{} waits: {}", self.args.name, answer.error());
@@ -187,7 +188,9 @@ fn place_of(answer: &Answer) -> Result<Place> {
 fn devices(devices: &Value) -> String {
     let of = |device: &Value| {
         let text = |name| device[name].as_str().unwrap_or_default();
-        format!("{} ({}, since {}, on {})", text("name"), text("device_id"), text("since"), text("edge"))
+        // Many have no name: the clients of this program are among them.
+        let name = if text("name").is_empty() { String::new() } else { format!("{}, ", text("name")) };
+        format!("{} ({name}since {}, on {})", text("device_id"), text("since"), text("edge"))
     };
     let all: Vec<_> = devices.as_array().into_iter().flatten().map(of).collect();
     all.join("; ")
