@@ -22,7 +22,7 @@ postgres_as() {
   fi
 }
 
-# postgres_start: a server without fsync, since what it holds is thrown away. Tells the tests where.
+# postgres_start: a server without fsync, since what it holds is thrown away, but for POSTGRES_FSYNC=on. Tells the tests where.
 postgres_start() {
   local bin port tries=5
   bin=$(postgres_bin)
@@ -36,7 +36,7 @@ postgres_start() {
     port=$((20000 + RANDOM % 20000))
     # In its own file, so that it is the same after a stop. Of settings that are there twice the last one holds.
     postgres_as "printf '%s\n' \"listen_addresses = '127.0.0.1'\" 'port = $port' \"unix_socket_directories = '$postgres_dir'\" \
-      'fsync = off' 'max_connections = 300' >>$postgres_dir/data/postgresql.conf"
+      'fsync = ${POSTGRES_FSYNC:-off}' 'max_connections = 300' >>$postgres_dir/data/postgresql.conf"
     if postgres_again 2>/dev/null; then
       export EMOSTREAM_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port
       return 0

@@ -55,6 +55,8 @@ enum Floor {
         #[arg(long)]
         header_timer: bool,
     },
+    /// A hyper server that signs a ticket, verifies it and greets.
+    BareDoor,
     /// One write a viewer and pulse.
     BareFanout {
         /// Bytes of a frame
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.floor {
         Some(Floor::BareHttp { header_timer }) => floor::http::serve(*header_timer),
+        Some(Floor::BareDoor) => floor::door::serve(),
         Some(Floor::BareFanout { frame_bytes, period_ms }) => {
             floor::fanout::serve(*frame_bytes, Duration::from_millis(*period_ms))
         }

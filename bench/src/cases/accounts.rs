@@ -1,4 +1,5 @@
-//! Logins, and places for viewers: how many a second, and what each costs.
+//! Registrations, logins, and places for viewers: how many a second, and what each costs beside a bare hash of a password and
+//! a bare server that signs a ticket.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -7,9 +8,10 @@ use serde_json::json;
 
 use super::Bench;
 use crate::{
+    floor::hashes,
     load::callers::{Call, Callers},
     measure::process::Server,
-    report::{Figure, Row, Series},
+    report::{Figure, Row, Series, number},
 };
 
 const ROUNDS: usize = 5;
@@ -25,6 +27,52 @@ const PASSWORD: &str = "correct horse battery";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
+    let accounts = if bench.quick { ACCOUNTS / 5 } else { ACCOUNTS };
+    let mut rates = Rates::default();
+    for _ in 0..bench.rounds(ROUNDS) {
+        round(bench, accounts, &mut rates)?;
+    }
+    let hash = "a bare Argon2id hash of 19 MiB in two passes on the same core; CPU each";
+    let ticket = "a bare hyper server that signs as large a ticket; CPU each";
+    Ok(vec![
+        row(
+            "registrations",
+            hash,
+            rates.registrations,
+            &rates.hashes,
+            "A durable write each, beside the hash.",
+        ),
+        row(
+            "logins",
+            hash,
+            rates.logins,
+            &rates.hashes,
+            "As many hashes at once as there are cores: one here.",
+        ),
+        row("places for guests", ticket, rates.guests, &rates.tickets, "Nothing is stored."),
+        row(
+            "places for accounts",
+            ticket,
+            rates.members,
+            &rates.tickets,
+            "A look-up of the account and a durable lease each, beside the ticket; SQLite, fsync, what waits meanwhile in \
+             one transaction. Each call takes over the place that the device was given before, in another transaction.",
+        ),
+    ])
+}
+
+/// Everything that was measured.
+#[derive(Default)]
+struct Rates {
+    registrations: Rate,
+    logins: Rate,
+    guests: Rate,
+    members: Rate,
+    hashes: Rate,
+    tickets: Rate,
+}
+
+fn round(bench: &Bench, accounts: usize, rates: &mut Rates) -> Result<()> {
     let key = format!("internal.key={KEY}");
     let settings = [
         key.as_str(),
@@ -33,43 +81,33 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
         "placement.ttl_ms=600000",
         r#"roles=["ingest", "aggregate", "control"]"#,
     ];
-    let accounts = if bench.quick { ACCOUNTS / 5 } else { ACCOUNTS };
-    let mut rates: [Rates; 4] = Default::default();
-    for _ in 0..bench.rounds(ROUNDS) {
-        let server = bench.emostream(&settings)?;
-        join(server.address)?;
-        let callers = Callers::new(server.address, AT_ONCE);
-        let calls: Vec<_> = (0..accounts).map(register).collect();
-        rates[0].measure(&server, &callers, calls)?;
-        let calls: Vec<_> = (0..accounts).map(login).collect();
-        let answers = rates[1].measure(&server, &callers, calls)?;
-        let tokens = answers.iter().map(|answer| text(answer, "token")).collect::<Result<Vec<_>>>()?;
-        let guests = (0..accounts * PLACES_EACH).map(|_| place(None));
-        rates[2].measure(&server, &callers, guests.collect())?;
-        // In rounds over the accounts, as many people come and not one many times.
-        let members = (0..accounts * PLACES_EACH).map(|n| place(tokens.get(n % tokens.len())));
-        rates[3].measure(&server, &callers, members.collect())?;
-    }
-    let [registrations, logins, guests, members] = rates;
-    Ok(vec![
-        registrations.row("registrations", "one Argon2id hash (19 MiB, two passes) and one durable write each"),
-        logins.row("logins", "one Argon2id hash (19 MiB, two passes) each"),
-        guests.row("places for guests", "a signed ticket each, nothing stored"),
-        members.row(
-            "places for accounts",
-            "a look-up of the account, a durable lease and a signed ticket each; SQLite, fsync, many leases a transaction",
-        ),
-    ])
+    let server = bench.emostream(&settings)?;
+    join(server.address)?;
+    let callers = Callers::new(server.address, AT_ONCE);
+    rates.registrations.measure(&server, &callers, (0..accounts).map(register).collect())?;
+    let answers = rates.logins.measure(&server, &callers, (0..accounts).map(login).collect())?;
+    let tokens = answers.iter().map(|answer| text(answer, "token")).collect::<Result<Vec<_>>>()?;
+    rates.hashes.measure_hashes(bench, accounts)?;
+
+    let places = accounts * PLACES_EACH;
+    rates.guests.measure(&server, &callers, (0..places).map(|_| place(None)).collect())?;
+    let door = bench.floor(&["bare-door"])?;
+    let at_door = Callers::new(door.address, AT_ONCE);
+    rates.tickets.measure(&door, &at_door, (0..places).map(|_| place(None)).collect())?;
+    drop(door);
+    // In rounds over the accounts, as many people come and not one many times.
+    let members = (0..places).map(|n| place(tokens.get(n % tokens.len())));
+    rates.members.measure(&server, &callers, members.collect()).map(drop)
 }
 
 /// What was measured of one kind of call.
-#[derive(Default)]
-struct Rates {
+#[derive(Default, Clone)]
+struct Rate {
     per_s: Vec<f64>,
     cpu_us: Vec<f64>,
 }
 
-impl Rates {
+impl Rate {
     /// Makes calls, which must all be answered well; the answers.
     fn measure(
         &mut self,
@@ -85,20 +123,31 @@ impl Rates {
         Ok(answers)
     }
 
-    fn row(self, what: &str, against: &str) -> Row {
-        let series = vec![
-            Series::new("Emostream", "a second", self.per_s),
-            Series::new("Emostream", "µs CPU each", self.cpu_us),
-        ];
-        Row {
-            what: format!("{what}, {AT_ONCE} at once, one core"),
-            against: against.to_owned(),
-            aim: String::new(),
-            result: Figure::of(series[0].median, "a second"),
-            met: None,
-            series,
-            notes: Vec::new(),
-        }
+    /// Makes as many hashes one after the other, on the servers' core.
+    fn measure_hashes(&mut self, bench: &Bench, number: usize) -> Result<()> {
+        let began = Instant::now();
+        let each_us = bench.cores.on_server_core(|| hashes::each_us(PASSWORD, number))??;
+        self.per_s.push(number as f64 / began.elapsed().as_secs_f64());
+        self.cpu_us.push(each_us);
+        Ok(())
+    }
+}
+
+fn row(what: &str, against: &str, ours: Rate, floor: &Rate, note: &str) -> Row {
+    let series = vec![
+        Series::new("Emostream", "µs CPU each", ours.cpu_us),
+        Series::new("floor", "µs CPU each", floor.cpu_us.clone()),
+        Series::new("Emostream", "a second", ours.per_s),
+        Series::new("floor", "a second", floor.per_s.clone()),
+    ];
+    Row {
+        what: format!("{what}, {AT_ONCE} at once, one core: {} a second", number(series[2].median)),
+        against: against.to_owned(),
+        aim: String::new(),
+        result: Figure::times(series[0].median / series[1].median),
+        met: None,
+        series,
+        notes: vec![note.to_owned()],
     }
 }
 

@@ -25,6 +25,7 @@ mod past;
 mod screen;
 mod start;
 mod store;
+mod storm;
 
 /// What benchmarks need.
 struct Bench {
@@ -49,6 +50,7 @@ const CASES: &[(&str, Case)] = &[
     ("memory", memory::run),
     ("start", start::run),
     ("accounts", accounts::run),
+    ("storm", storm::run),
     ("kafka", kafka::run),
 ];
 

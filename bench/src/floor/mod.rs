@@ -1,6 +1,8 @@
 //! The floors: what does the least that the task allows, on the same libraries and settings as Emostream.
 
+pub(crate) mod door;
 pub(crate) mod fanout;
+pub(crate) mod hashes;
 pub(crate) mod http;
 pub(crate) mod leases;
 pub(crate) mod rows;

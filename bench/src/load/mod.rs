@@ -2,5 +2,6 @@
 
 pub(crate) mod batches;
 pub(crate) mod callers;
+pub(crate) mod crowd;
 pub(crate) mod http;
 pub(crate) mod viewers;

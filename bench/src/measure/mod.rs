@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod cores;
+pub(crate) mod database;
 pub(crate) mod machine;
 pub(crate) mod process;
 pub(crate) mod processor;

@@ -46,7 +46,7 @@ fn settings(broker: &Broker, more: &[&str]) -> Vec<String> {
 const READY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts a node of a fleet in a folder of its own, and waits until it is ready.
-fn node(bench: &Bench, broker: &Broker, name: &str, more: &[&str]) -> Result<Server> {
+pub(super) fn node(bench: &Bench, broker: &Broker, name: &str, more: &[&str]) -> Result<Server> {
     let settings = settings(broker, more);
     let settings: Vec<_> = settings.iter().map(String::as_str).collect();
     let server = Server::emostream(&bench.program, &bench.scratch.join(name), &settings, bench.cores)?;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     cases::Bench,
     floor::leases::BareLeases,
+    measure::database::Database,
     report::{Figure, Row, Series},
 };
 
@@ -24,9 +25,7 @@ const GROUPS: [usize; 3] = [1, 16, 128];
 const CYCLES: usize = 200;
 const NOW_US: i64 = 1_790_000_000_000_000;
 const EDGE: &str = "edge-1";
-/// Names a PostgreSQL server whose user may create databases.
-const POSTGRES: &str = "EMOSTREAM_TEST_POSTGRES";
-/// The database that is made there, and removed.
+/// The database that is made on a server of the benchmark's own.
 const DATABASE: &str = "emostream_bench_leases";
 
 /// What one run goes through.
@@ -49,24 +48,19 @@ pub(in crate::cases) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let url = format!("sqlite://{}", folder.join("store.db").display());
     let mut rows = runtime.block_on(database(bench, "SQLite", &url, &format!("{url}.bare")))?;
     fs::remove_dir_all(&folder)?;
-    if let Ok(server) = std::env::var(POSTGRES) {
-        let made = format!("CREATE DATABASE {DATABASE}");
-        let gone = format!("DROP DATABASE IF EXISTS {DATABASE}");
-        runtime.block_on(administer(&server, &[&gone, &made]))?;
-        let url = format!("{server}/{DATABASE}");
-        rows.extend(runtime.block_on(database(bench, "PostgreSQL", &url, &url))?);
-        runtime.block_on(administer(&server, &[&gone]))?;
-    }
+    let server = Database::start(bench.cores)?;
+    let made = format!("CREATE DATABASE {DATABASE}");
+    runtime.block_on(administer(&server.url, &made))?;
+    let url = format!("{}/{DATABASE}", server.url);
+    rows.extend(runtime.block_on(database(bench, "PostgreSQL", &url, &url))?);
     Ok(rows)
 }
 
-async fn administer(server: &str, statements: &[&str]) -> Result<()> {
+async fn administer(server: &str, statement: &str) -> Result<()> {
     let mut admin = sqlx::PgConnection::connect(&format!("{server}/postgres")).await?;
-    for statement in statements {
-        // Constants of this file.
-        let statement = sqlx::AssertSqlSafe((*statement).to_owned());
-        sqlx::raw_sql(statement).execute(&mut admin).await.context("prepare PostgreSQL")?;
-    }
+    // Put together from constants.
+    let statement = sqlx::AssertSqlSafe(statement.to_owned());
+    sqlx::raw_sql(statement).execute(&mut admin).await.context("prepare PostgreSQL")?;
     Ok(admin.close().await?)
 }
 
@@ -188,7 +182,7 @@ fn row(database: &str, group: usize, ours: Vec<f64>, floor: Vec<f64>) -> Row {
              last one is written. {}",
             match database {
                 "SQLite" => "WAL, `synchronous = FULL`.",
-                _ => "The server on the same machine; whether it syncs is its own setting.",
+                _ => "A server on the same machine, on another core, which syncs what it commits.",
             }
         )],
     }
