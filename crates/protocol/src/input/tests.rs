@@ -1,7 +1,7 @@
 //! Reading well-formed, malformed and hostile bodies.
 
 use super::{Body, Rejection, RejectionKind, parse_body, parse_one};
-use crate::{emote::Emotes, palette::Palette};
+use crate::{emote::Emotes, limits::REACTIONS_PER_REQUEST_MAX, palette::Palette};
 
 const NOW: i64 = 1_760_000_000_000;
 
@@ -119,4 +119,20 @@ proptest::proptest! {
             let _checked = one.validate(&Palette::every_emoji(&emotes), &emotes, NOW, || [0; 10]);
         }
     }
+}
+
+#[test]
+fn lines_without_anything_do_not_count_and_one_too_many_is_refused() {
+    let lines = |many: usize| format!("\n \r\n{}\t\n", "{\"emote\":\"🔥\"}\n\n".repeat(many));
+    let all = lines(REACTIONS_PER_REQUEST_MAX);
+    let Ok(Body::Many(items)) = parse_body(all.as_bytes(), true) else { panic!("lines") };
+    assert_eq!(items.iter().flatten().count(), REACTIONS_PER_REQUEST_MAX);
+    let refused = parse_body(lines(REACTIONS_PER_REQUEST_MAX + 1).as_bytes(), true).map(drop).unwrap_err();
+    assert_eq!(refused.kind, RejectionKind::TooManyReactions);
+    for last in ["{\"emote\":\"🔥\"}", "{\"emote\":\"🔥\"}\n"] {
+        let Ok(Body::Many(items)) = parse_body(last.as_bytes(), true) else { panic!("lines") };
+        assert_eq!(items.len(), 1);
+    }
+    let Ok(Body::Many(none)) = parse_body(b"", true) else { panic!("lines") };
+    assert!(none.is_empty());
 }
