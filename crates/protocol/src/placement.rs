@@ -108,6 +108,16 @@ pub struct EdgeOrders {
     /// Whether the next report must name every lease that is held.
     #[serde(default)]
     pub report_all: bool,
+    /// Whether another process has reported under the edge's name since, and so has taken its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_replaced: bool,
+    /// The time by control's clock when it answered, µs since the Unix epoch: tickets are judged by it. An older control
+    /// does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_us: Option<i64>,
+    /// For how long leases live without a report, µs. An older control does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_us: Option<i64>,
 }
 
 /// A lease that no longer holds.

@@ -22,6 +22,7 @@ use crate::{
 pub mod admission;
 mod announce;
 mod beat;
+mod control_time;
 mod early_rows;
 mod follower;
 pub mod gate;
@@ -33,6 +34,7 @@ pub mod session;
 pub mod view;
 
 use admission::Identity;
+use control_time::ControlTime;
 use gate::{Gate, Surroundings};
 use hub::Hub;
 use keyring::Keyring;
@@ -118,6 +120,10 @@ pub fn start(
     let around = Surroundings {
         hub: hub.clone(),
         keyring: keyring.clone(),
+        control_time: Arc::new(ControlTime::new(
+            components.clock.clone(),
+            components.metrics.control_clock_ahead_ms.clone(),
+        )),
         clock: components.clock.clone(),
         metrics: components.metrics.clone(),
         viewers_max: config.viewers_max,

@@ -11,8 +11,8 @@ use std::{
 use emostream_log::Clock;
 use emostream_protocol::placement::{EdgeOrders, EdgeReport};
 use emostream_store::{
-    LEASES_PER_GROUP_MAX, NewLease, REPORTS_PER_GROUP_MAX, Reserved, Store, StoreError, TierLimits, UserId,
-    check_report,
+    LEASES_PER_GROUP_MAX, LeaseTimes, NewLease, REPORTS_PER_GROUP_MAX, Reserved, Store, StoreError,
+    TierLimits, UserId, check_report,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 
@@ -46,7 +46,7 @@ use house::House;
 pub use house::{EdgeState, Hearing};
 use line::Line;
 pub use line::Waiting;
-pub use places::{Device, Placed, Wanted, Who};
+pub use places::{Check, Device, Placed, Wanted, Who};
 
 /// Tickets that an account may ask for: 50 at once, then five a second. Each takes a place until it is used.
 const ACCOUNT: (u32, u32) = (5, 50);
@@ -150,7 +150,7 @@ impl Placement {
     /// Takes the report of an edge; what the edge is to do. Durable when it is answered.
     pub async fn take_report(&self, report: EdgeReport) -> Result<EdgeOrders, LinkError> {
         check_report(&report).map_err(|error| LinkError::Refused(error.to_string()))?;
-        let orders = self.reports.ask(report).await.map_err(|refused| match refused {
+        let mut orders = self.reports.ask(report).await.map_err(|refused| match refused {
             NotDone::Busy => LinkError::Unavailable("too many reports wait".to_owned()),
             NotDone::Stopping => LinkError::Unavailable("the node is stopping".to_owned()),
             NotDone::Store(error @ (StoreError::Invalid { .. } | StoreError::LimitReached { .. })) => {
@@ -159,6 +159,8 @@ impl Placement {
             NotDone::Store(error) => LinkError::Unavailable(error.to_string()),
         })?;
         self.core.metrics.edge_reports_taken.inc();
+        let LeaseTimes { now_us, ttl_us, .. } = self.core.contact.times();
+        (orders.now_us, orders.ttl_us) = (Some(now_us), Some(ttl_us));
         Ok(orders)
     }
 

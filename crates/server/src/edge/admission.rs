@@ -85,6 +85,8 @@ pub struct Commands {
     pub close: Vec<(Uuid, CloseReason)>,
     /// Whether the edge begins to be drained, or ends it; `None`: as before.
     pub drain: Option<bool>,
+    /// Whether another process has taken the edge's place from now on, or has it no more; `None`: as before.
+    pub is_replaced: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -122,11 +124,13 @@ pub struct Admission {
     must_report_all: bool,
     is_draining: bool,
     is_leaving: bool,
+    is_replaced: bool,
     ttl_us: i64,
 }
 
 impl Admission {
-    /// An edge that has just started, with nobody connected. `ttl_us`: so long leases live without a report.
+    /// An edge that has just started, with nobody connected. `ttl_us`: so long leases live without a report, as far as is
+    /// known before control says it. All times are by control's clock.
     pub fn new(identity: Identity, generation: Uuid, capacity: u32, ttl_us: i64) -> Self {
         Self {
             identity,
@@ -144,6 +148,7 @@ impl Admission {
             must_report_all: true,
             is_draining: false,
             is_leaving: false,
+            is_replaced: false,
             ttl_us,
         }
     }
@@ -281,6 +286,7 @@ impl Admission {
         }
         self.answered_us = Some(now_us);
         self.must_report_all = orders.report_all;
+        self.ttl_us = orders.ttl_us.filter(|ttl_us| *ttl_us > 0).unwrap_or(self.ttl_us);
         self.opened.confirm();
         self.closed.confirm();
         let mut commands = Commands::default();
@@ -294,6 +300,10 @@ impl Admission {
         if orders.drain != self.is_draining {
             self.is_draining = orders.drain;
             commands.drain = Some(orders.drain);
+        }
+        if orders.is_replaced != self.is_replaced {
+            self.is_replaced = orders.is_replaced;
+            commands.is_replaced = Some(orders.is_replaced);
         }
         commands
     }

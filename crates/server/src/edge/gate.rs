@@ -1,8 +1,11 @@
 //! The gate of one edge: lets viewers in by what [`super::admission`] decides, and tells those who must go.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use emostream_log::Clock;
@@ -19,6 +22,7 @@ use uuid::Uuid;
 
 use super::{
     admission::{Admission, Identity, Place, Refusal},
+    control_time::ControlTime,
     hub::{Hub, Seat},
     keyring::{Keyring, Unverified},
 };
@@ -36,6 +40,7 @@ pub(super) struct Surroundings {
     pub(super) hub: Arc<Hub>,
     pub(super) keyring: Arc<Keyring>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) control_time: Arc<ControlTime>,
     pub(super) metrics: Arc<Metrics>,
     /// Viewers of the whole node.
     pub(super) viewers_max: usize,
@@ -224,7 +229,7 @@ impl Gate {
         channel: Option<&Channel>,
     ) -> Result<Entry, Denied> {
         let Some(ticket) = ticket else { return self.enter_without(channel) };
-        let now_ms = self.around.clock.now_ms();
+        let now_ms = self.around.control_time.now_us().div_euclid(1_000);
         let claims = self.around.keyring.verify(ticket, now_ms).await;
         let claims = claims.map_err(|unverified| self.refuse_unverified(unverified))?;
         let admitted = if claims.device.is_none() && !channel.is_none_or(takes_guests) {
@@ -274,7 +279,7 @@ impl Gate {
 
     fn admit(self: &Arc<Self>, claims: &TicketClaims) -> Result<Entry, Refusal> {
         let seat = self.seat()?;
-        let now_us = self.around.clock.now_ms() * 1_000;
+        let now_us = self.around.control_time.now_us();
         let mut state = self.state();
         let (place, displaced) = state.admission.admit_ticket(claims, now_us)?;
         if let Some(old) = displaced {
@@ -330,21 +335,37 @@ impl Gate {
 
     /// What to tell control now.
     pub(super) fn report(&self) -> EdgeReport {
-        let now_us = self.around.clock.now_ms() * 1_000;
+        let now_us = self.around.control_time.now_us();
         self.state().admission.report(now_us)
     }
 
-    /// Does what control has answered to the report with this number.
-    pub(super) fn obey(&self, number: u64, orders: EdgeOrders) {
-        let now_us = self.around.clock.now_ms() * 1_000;
+    /// Does what control has answered to the report with this number, so long after it was sent.
+    pub(super) fn obey(&self, number: u64, orders: EdgeOrders, round_trip: Duration) {
+        if let Some(control_us) = orders.now_us {
+            self.around.control_time.heard(control_us, round_trip);
+        }
+        let now_us = self.around.control_time.now_us();
         let mut state = self.state();
         let commands = state.admission.answered(number, orders, now_us);
         for (lease, reason) in commands.close {
             state.close(lease, reason);
         }
+        match commands.is_replaced {
+            Some(true) => tracing::error!(
+                edge = self.name,
+                "another process reports to control under this edge's name, and has its place: this one takes nobody. Give \
+                 each process a name of its own (node_name, or the names of `edges`), or stop one of them"
+            ),
+            Some(false) => {
+                tracing::info!(edge = self.name, "no other process has this edge's place any more")
+            }
+            None => {}
+        }
         match commands.drain {
             Some(true) => {
-                tracing::info!(edge = self.name, "the edge is being drained");
+                if commands.is_replaced.is_none() {
+                    tracing::info!(edge = self.name, "the edge is being drained");
+                }
                 state.emptying.cancel();
             }
             Some(false) => {

@@ -1,6 +1,9 @@
 //! The report of one edge to control, again and again: who has come and gone, and that it lives. The answer says who must go.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -58,10 +61,12 @@ impl Reports {
     async fn send(&self, patience: Duration, was_answered: bool) -> bool {
         let report = self.gate.report();
         let (number, is_leaving, edge) = (report.number, report.is_leaving, self.gate.name());
+        let sent = Instant::now();
         let answer = match tokio::time::timeout(patience, self.link.report(report)).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer in {patience:?}")),
         };
+        let round_trip = sent.elapsed();
         if is_leaving {
             self.gate.told.cancel();
         }
@@ -72,7 +77,7 @@ impl Reports {
                 if !was_answered {
                     tracing::info!(edge, "control answers reports again");
                 }
-                self.gate.obey(number, orders);
+                self.gate.obey(number, orders, round_trip);
                 true
             }
             Err(error) => {

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Bytes of a ticket at most; longer ones are not looked at. Names of users and devices make up most of it.
 pub const TICKET_BYTES_MAX: usize = 4_096;
 
+/// An edge knows control's time only so well, s.
+const LEEWAY_S: i64 = 5;
+
 /// The way from an edge to control. Both calls may be repeated: an answer that was lost changes nothing.
 pub trait ControlLink: Send + Sync {
     /// Tells control how the edge is, and answers what it is to do. The answer is durable: what it says of leases is in
@@ -64,10 +67,13 @@ pub enum TicketError {
     /// Was good once.
     #[error("it has expired")]
     Expired,
+    /// Was given out later than now: whose clock is wrong cannot tell for how long it holds.
+    #[error("it is of the future: this node's clock is behind control's")]
+    OfTheFuture,
 }
 
 impl TicketKeys {
-    /// What a ticket says, if one of our keys signed it and it still holds at `now_ms`. For which edge, which start of it, and
+    /// What a ticket says, if one of our keys signed it and it still holds at `now_ms`, by control's clock. For which edge, which start of it, and
     /// that it is used once, is for the edge to check.
     pub fn verify(&self, ticket: &str, now_ms: i64) -> Result<TicketClaims, TicketError> {
         let claims = self.key_of(ticket)?.open(ticket)?;
@@ -75,8 +81,12 @@ impl TicketKeys {
         if life.is_none() {
             return Err(TicketError::Malformed);
         }
-        if now_ms.div_euclid(1_000) >= claims.exp {
+        let now_s = now_ms.div_euclid(1_000);
+        if now_s >= claims.exp {
             return Err(TicketError::Expired);
+        }
+        if claims.iat > now_s.saturating_add(LEEWAY_S) {
+            return Err(TicketError::OfTheFuture);
         }
         Ok(claims)
     }

@@ -112,6 +112,8 @@ pub struct Metrics {
     pub tickets: Family<Labelled, Counter>,
     /// Reports of edges to control, by outcome.
     pub placement_reports: Family<Labelled, Counter>,
+    /// What control's clock is ahead of this node's by, ms.
+    pub control_clock_ahead_ms: Gauge,
     /// Attempts to log in, by outcome.
     pub logins: Family<Labelled, Counter>,
     /// Password hashes that are computed or wait for it.
@@ -181,6 +183,7 @@ impl Default for Metrics {
             viewers_closed: Family::default(),
             tickets: Family::default(),
             placement_reports: Family::default(),
+            control_clock_ahead_ms: Gauge::default(),
             logins: Family::default(),
             password_hashes_in_line: Gauge::default(),
             registrations: Family::default(),
@@ -323,6 +326,8 @@ impl Metrics {
         r.register("tickets", "Tickets shown to edges, by outcome: opened, refused", self.tickets.clone());
         let help = "Reports of edges to control, by outcome: answered, failed";
         r.register("placement_reports", help, self.placement_reports.clone());
+        let help = "What control's clock is ahead of this node's by, ms; negative where it is behind";
+        r.register("control_clock_ahead_ms", help, self.control_clock_ahead_ms.clone());
         r.register("connections", "Open HTTP connections", self.connections.clone());
         r.register("responses", "Answers, by status class", self.responses.clone());
     }

@@ -1,9 +1,6 @@
 //! One node of a fleet: a process that is started, hurt, and started again on the same data.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -11,7 +8,7 @@ use serde_json::Value;
 use crate::{
     harness::{
         client::get,
-        process::{Ended, Process, Server},
+        process::{Ended, Process, Server, with_clock_off},
         wait_for,
     },
     processes::{assert_gone, assert_stopped},
@@ -39,15 +36,7 @@ impl Node {
 
     /// Lets the node see a wall clock that is this many seconds off, from its next start on.
     pub(crate) fn set_clock_off(&mut self, seconds: i32) {
-        std::fs::create_dir_all(&self.data).unwrap();
-        let library = self.data.join("wrong_clock.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet/wrong_clock.c");
-        let mut compile = Command::new("cc");
-        compile.args(["-shared", "-fPIC", "-O", "-o"]).arg(&library).arg(source);
-        let output = compile.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let variables = [format!("LD_PRELOAD={}", library.display()), format!("CLOCK_OFF_S={seconds}")];
-        self.wrapper = ["env".to_owned()].into_iter().chain(variables).collect();
+        self.wrapper = with_clock_off(&self.data, seconds);
     }
 
     /// Further arguments from the next start on.

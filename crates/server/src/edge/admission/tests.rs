@@ -195,6 +195,34 @@ fn all_that_is_held_is_told_first_when_asked_and_after_a_long_silence() {
 }
 
 #[test]
+fn controls_time_to_live_is_what_counts() {
+    let mut edge = edge(9);
+    let number = edge.report(NOW).number;
+    let shorter = EdgeOrders { ttl_us: Some(TTL / 2), ..EdgeOrders::default() };
+    edge.answered(number, shorter, NOW);
+    assert_eq!(edge.report(NOW + TTL / 2).held, None);
+    assert!(edge.report(NOW + TTL / 2 + 1).held.is_some());
+    // One that says nothing of it, or nonsense, changes nothing.
+    for ttl_us in [None, Some(0), Some(-1)] {
+        let number = edge.report(NOW).number;
+        edge.answered(number, EdgeOrders { ttl_us, ..EdgeOrders::default() }, NOW);
+        assert_eq!(edge.report(NOW + TTL / 2).held, None);
+        assert!(edge.report(NOW + TTL / 2 + 1).held.is_some());
+    }
+}
+
+#[test]
+fn an_edge_hears_once_that_another_process_has_its_name_and_once_that_it_is_free() {
+    let mut edge = edge(9);
+    let mut answer = |is_replaced| {
+        let number = edge.report(NOW).number;
+        edge.answered(number, EdgeOrders { is_replaced, ..EdgeOrders::default() }, NOW).is_replaced
+    };
+    let said = [false, true, true, false, false].map(&mut answer);
+    assert_eq!(said, [None, Some(true), None, Some(false), None]);
+}
+
+#[test]
 fn orders_close_what_is_held_and_bar_what_was_not_used_yet() {
     let mut edge = edge(9);
     let (one, _) = edge.admit_ticket(&ticket(1, 7, "phone"), NOW).unwrap();

@@ -1,6 +1,7 @@
 //! Edges of one process, each with a listener and a capacity: tickets, devices, and an edge that is emptied while people watch.
 
 mod alone;
+mod apart;
 mod devices;
 mod drain;
 mod implicit;

@@ -196,6 +196,19 @@ impl Drop for Process {
     }
 }
 
+/// What to start a binary under that sees a wall clock so many seconds off. `dir` takes what makes it so.
+pub(crate) fn with_clock_off(dir: &Path, seconds: i32) -> Vec<String> {
+    std::fs::create_dir_all(dir).unwrap();
+    let library = dir.join("wrong_clock.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet/wrong_clock.c");
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-O", "-o"]).arg(&library).arg(source);
+    let output = compile.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let variables = [format!("LD_PRELOAD={}", library.display()), format!("CLOCK_OFF_S={seconds}")];
+    ["env".to_owned()].into_iter().chain(variables).collect()
+}
+
 /// The first address of a line `ready http://127.0.0.1:1234 …`.
 fn address_of(stdout: &str) -> Option<SocketAddr> {
     let line = stdout.lines().find(|line| line.starts_with("ready "))?;
