@@ -10,8 +10,12 @@ use anyhow::Context;
 use emostream_log::{Clock, Log, TopicPartition};
 use emostream_protocol::Emotes;
 use emostream_store::{Store, StoreOptions};
+use futures_util::FutureExt as _;
 
-use crate::{channels::Channels, config::Config, durable, output::Output, tasks::Tasks, telemetry::Metrics};
+use crate::{
+    channels::Channels, config::Config, durable, http::problem::Problem, output::Output, tasks::Tasks,
+    telemetry::Metrics,
+};
 
 pub mod accounts;
 mod announcements;
@@ -27,13 +31,13 @@ pub mod settings;
 pub mod tickets;
 
 use accounts::{
-    Accounts,
+    Accounts, Shown,
     admin::{self, Generated},
     login_keys::LoginKeys,
 };
 use archive::Archive;
 use outbox::Outbox;
-use placement::Placement;
+use placement::{Check, Placed, Placement, Wanted};
 use tickets::TicketSigner;
 
 /// So long a start waits until the log was told of all settings; after that it goes on in the background.
@@ -116,6 +120,20 @@ impl Control {
             tasks.spawn_essential("control announcements", announcing);
         }
         Ok(control)
+    }
+
+    /// A place for a viewer; with the token that was shown, where one was. Its account is looked up before anything is given,
+    /// and not for every poll of who waits in line.
+    pub async fn place(&self, wanted: Wanted, shown: Option<&Shown>) -> Result<Placed, Problem> {
+        let check: Check<'_> = match shown {
+            Some(shown) => self.accounts.check(shown),
+            None => std::future::ready(Ok(())).boxed(),
+        };
+        let placed = self.placement.place(wanted, check).await;
+        if let (Some(shown), Err(problem)) = (shown, &placed) {
+            self.accounts.told(shown, problem);
+        }
+        placed
     }
 
     /// The admin that this start made up, for the one time that its password is shown.

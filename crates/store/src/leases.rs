@@ -79,15 +79,17 @@ pub struct NewLease {
     pub edge: String,
     /// The start of [`Self::edge`] for which it holds.
     pub generation: Uuid,
+    /// Another device of the same user that gives way to this one: it is ended if this one gets its place, and only then.
+    pub ends: Option<String>,
 }
 
 /// What came of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reserved {
-    /// The device has its place; `replaced` is the lease that it had before, which is to be closed now.
+    /// The device has its place.
     Granted {
-        /// The lease taken over.
-        replaced: Option<Uuid>,
+        /// The leases that it had before, and those of the device that gave way: to be closed now.
+        replaced: Vec<Uuid>,
     },
     /// As many other devices have places as the tier allows, oldest first.
     Full {
@@ -210,6 +212,7 @@ pub(crate) async fn end_all(
 fn check(lease: &NewLease) -> Result<(), StoreError> {
     check_device("device_id", &lease.device_id)?;
     check_line("device_name", &lease.device_name, DEVICE_CHARS_MAX)?;
+    lease.ends.as_deref().map_or(Ok(()), |ends| check_device("ends", ends))?;
     check_name("edge", &lease.edge)
 }
 

@@ -10,13 +10,18 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
+use tokio_rustls::rustls::{
+    client::verify_server_name,
+    pki_types::{CertificateDer, ServerName},
+    server::ParsedCertificate,
+};
 
 use super::{
     app::App,
     problem::{ErrorType, Problem},
 };
 
-use crate::{node::REFUSED_NODE, tasks::Tasks};
+use crate::{control::accounts::Shown, node::REFUSED_NODE, tasks::Tasks};
 
 pub(super) mod cors;
 
@@ -30,6 +35,9 @@ pub enum Access {
     Anyone,
     /// Everybody, and who is logged in is told more. A token that is not valid is refused rather than passed over.
     Optional,
+    /// The same for what those ask again and again who wait in line: the handler is given [`Shown`], and has it checked before
+    /// it gives anything.
+    Waiting,
     /// Who is logged in with at least this role.
     Role(Role),
     /// Other nodes of the fleet, which show the shared key `internal.key`.
@@ -40,7 +48,7 @@ impl std::fmt::Display for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Anyone => "anyone",
-            Self::Optional => "anyone, more when logged in",
+            Self::Optional | Self::Waiting => "anyone, more when logged in",
             Self::Role(role) => role.as_str(),
             Self::Node => "nodes of the fleet",
         })
@@ -66,7 +74,7 @@ impl Access {
         ];
         match self {
             Self::Anyone => &[],
-            Self::Optional => OPTIONAL,
+            Self::Optional | Self::Waiting => OPTIONAL,
             Self::Role(_) => ROLE,
             Self::Node => &[ErrorType::Forbidden],
         }
@@ -90,7 +98,14 @@ pub struct Caller {
 
 /// What the layer found out, for the extractors.
 #[derive(Debug, Clone)]
-struct Checked(Option<Caller>);
+struct Checked(Option<Who>);
+
+/// Who it is, where somebody has shown a token.
+#[derive(Debug, Clone)]
+enum Who {
+    Caller(Caller),
+    Waiting(Shown),
+}
 
 /// The layer in front of every route that is not for [`Access::Anyone`].
 pub(super) async fn guard(
@@ -132,10 +147,10 @@ async fn check(
     access: Access,
     headers: &HeaderMap,
     extensions: &Extensions,
-) -> Result<Option<Caller>, Problem> {
+) -> Result<Option<Who>, Problem> {
     let needed = match access {
         Access::Anyone => return Ok(None),
-        Access::Optional => None,
+        Access::Optional | Access::Waiting => None,
         Access::Role(role) => Some(role),
         Access::Node => return check_node(app, headers, extensions).map(|()| None),
     };
@@ -148,17 +163,30 @@ async fn check(
             )),
         };
     };
-    let caller = app.control()?.accounts.caller(token).await?;
+    let accounts = &app.control()?.accounts;
+    if access == Access::Waiting {
+        return Ok(Some(Who::Waiting(accounts.shown(token).await?)));
+    }
+    let caller = accounts.caller(token).await?;
     if needed.is_some_and(|needed| caller.role < needed) {
         let detail = "this needs an account with a higher role";
         return Err(Problem::new(ErrorType::Forbidden, detail));
     }
-    Ok(Some(caller))
+    Ok(Some(Who::Caller(caller)))
 }
 
-/// Marks requests of connections that have shown a certificate of the fleet.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct HasCertificate;
+/// The certificate of the fleet that a connection has shown.
+#[derive(Debug, Clone)]
+pub struct HasCertificate(pub(super) Arc<CertificateDer<'static>>);
+
+impl HasCertificate {
+    /// Whether it is of a node of that name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        let (certificate, name) = (ParsedCertificate::try_from(&*self.0), ServerName::try_from(name));
+        let (Ok(certificate), Ok(name)) = (certificate, name) else { return false };
+        verify_server_name(&certificate, &name).is_ok()
+    }
+}
 
 /// Whether another node calls: it has shown a certificate, the key, or both where both are set. Why it is refused stands in
 /// the log, and not in the answer.
@@ -216,7 +244,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let checked = parts.extensions.get::<Checked>().ok_or_else(unchecked)?;
-        checked.0.clone().ok_or_else(unchecked)
+        match &checked.0 {
+            Some(Who::Caller(caller)) => Ok(caller.clone()),
+            _ => Err(unchecked()),
+        }
     }
 }
 
@@ -225,7 +256,24 @@ impl<S: Sync> OptionalFromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Problem> {
         let checked = parts.extensions.get::<Checked>().ok_or_else(unchecked)?;
-        Ok(checked.0.clone())
+        match &checked.0 {
+            None => Ok(None),
+            Some(Who::Caller(caller)) => Ok(Some(caller.clone())),
+            Some(Who::Waiting(_)) => Err(unchecked()),
+        }
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Shown {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Problem> {
+        let checked = parts.extensions.get::<Checked>().ok_or_else(unchecked)?;
+        match &checked.0 {
+            None => Ok(None),
+            Some(Who::Waiting(shown)) => Ok(Some(shown.clone())),
+            Some(Who::Caller(_)) => Err(unchecked()),
+        }
     }
 }
 

@@ -56,7 +56,7 @@ fn security(access: Access) -> Vec<SecurityRequirement> {
     let login = || SecurityRequirement::new(LOGIN, Vec::<String>::new());
     match access {
         Access::Anyone => Vec::new(),
-        Access::Optional => vec![SecurityRequirement::default(), login()],
+        Access::Optional | Access::Waiting => vec![SecurityRequirement::default(), login()],
         Access::Role(_) => vec![login()],
         Access::Node => vec![SecurityRequirement::new(NODE, Vec::<String>::new())],
     }

@@ -28,11 +28,14 @@ pub(super) fn reserve(
     times: &LeaseTimes,
 ) -> Reserved {
     if picture.lease(wanted.id).is_some() {
-        return Reserved::Granted { replaced: None };
+        return Reserved::Granted { replaced: Vec::new() };
     }
     let Some(tier) = picture.tier(wanted.user) else { return Reserved::NoUser };
     forget_over(picture, wanted.user, times);
-    let standing = standing(picture, wanted.user, &wanted.device_id, times);
+    let mut standing = standing(picture, wanted.user, &wanted.device_id, times);
+    let ending = ending(picture, wanted);
+    standing.counting.retain(|id| !ending.contains(id));
+    standing.dead.retain(|id| !ending.contains(id));
     let limit = places(limits, tier);
     if standing.counting.len() >= limit {
         return Reserved::Full { devices: picture.devices_of(wanted.user, times) };
@@ -48,8 +51,19 @@ pub(super) fn reserve(
     for id in standing.own.iter().chain(&surplus) {
         picture.end(*id, CloseReason::TakenOver);
     }
+    ending.iter().for_each(|id| picture.end(*id, CloseReason::Ended));
     picture.put(LeaseRow { since_us: times.now_us, ..LeaseRow::from(wanted) });
-    Reserved::Granted { replaced: standing.own.last().copied() }
+    Reserved::Granted { replaced: [standing.own, ending].concat() }
+}
+
+/// The leases of the device that gives way, those among them that might come back.
+fn ending(picture: &Picture, wanted: &NewLease) -> Vec<Uuid> {
+    let Some(device_id) = wanted.ends.as_ref().filter(|ends| **ends != wanted.device_id) else {
+        return Vec::new();
+    };
+    let leases = picture.of(wanted.user).into_iter();
+    let may_count = |lease: &&LeaseRow| lease.ended.is_none() || is_surplus(lease);
+    leases.filter(|lease| lease.device_id == *device_id).filter(may_count).map(|lease| lease.id).collect()
 }
 
 /// Admits a connected device of which there is no living lease, or ends what is one too many: of devices that count, the

@@ -225,13 +225,20 @@ impl Edges {
                     close: close.cloned().unwrap_or_default(),
                     drain: edge.record.is_draining,
                     report_all: edge.owes_all,
+                    ..EdgeOrders::default()
                 }
             }
             _ => {
                 let held = report.held.iter().flatten().map(|held| held.lease);
                 let all: BTreeSet<_> = held.chain(report.opened.iter().copied()).collect();
                 let close = |lease| CloseOrder { lease, reason: CloseReason::Surplus };
-                EdgeOrders { close: all.into_iter().map(close).collect(), drain: true, report_all: true }
+                EdgeOrders {
+                    close: all.into_iter().map(close).collect(),
+                    drain: true,
+                    report_all: true,
+                    is_replaced: standing == Standing::Replaced,
+                    ..EdgeOrders::default()
+                }
             }
         }
     }
@@ -290,8 +297,8 @@ fn row(report: &EdgeReport, held: &HeldLease, times: &LeaseTimes) -> LeaseRow {
     }
 }
 
-/// The connections that each start of the reporting edges is to close. What was not opened is not among them: its ticket may
-/// still be used, and then it will be.
+/// The connections that each start of the reporting edges is to close, and the tickets that it must not let in any more: those
+/// whose leases have ended, whether or not they were used.
 async fn to_close<'r>(
     change: &mut Change,
     reports: &'r [EdgeReport],
@@ -299,7 +306,7 @@ async fn to_close<'r>(
     let names: BTreeSet<_> = reports.iter().map(|report| report.edge.as_str()).collect();
     let listed: Vec<_> = names.iter().map(|name| Value::from(*name)).collect();
     let query = "SELECT id, edge, generation, ended FROM leases
-        WHERE edge IN ({list}) AND ended IS NOT NULL AND is_open = 1 ORDER BY id";
+        WHERE edge IN ({list}) AND ended IS NOT NULL ORDER BY id";
     let mut orders: HashMap<_, Vec<_>> = HashMap::new();
     for row in many::find_listed(change, query, &listed).await? {
         let edge: String = row.get("edge")?;

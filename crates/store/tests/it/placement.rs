@@ -60,6 +60,7 @@ pub(crate) fn lease(id: u128, user: UserId, device: &str, edge: &(String, Uuid))
         device_name: format!("the {device}"),
         edge: edge.0.clone(),
         generation: edge.1,
+        ends: None,
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) async fn reserve(store: &Store, lease: &NewLease, seconds: i64) -> Re
     reserved.clone()
 }
 
-pub(crate) const GRANTED: Reserved = Reserved::Granted { replaced: None };
+pub(crate) const GRANTED: Reserved = Reserved::Granted { replaced: Vec::new() };
 
 /// Reports that tickets have been used.
 pub(crate) async fn open(store: &Store, edge: &(String, Uuid), number: u64, ids: &[u128], seconds: i64) {

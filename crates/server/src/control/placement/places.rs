@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use emostream_protocol::placement::{DEVICE_CHARS_MAX, TicketClaims, TicketDevice};
 use emostream_store::{EdgeRecord, Lease, LeaseTimes, NewLease, Reserved, UserId};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -141,6 +142,17 @@ fn check_device(field: &'static str, text: &str, from: usize) -> Result<(), Prob
     Err(Problem::field(field, &expected))
 }
 
+/// Whether whoever asks is who they are said to be.
+pub type Check<'a> = BoxFuture<'a, Result<(), Problem>>;
+
+/// Asks once.
+async fn ask(check: &mut Option<Check<'_>>) -> Result<(), Problem> {
+    match check.take() {
+        Some(check) => check.await,
+        None => Ok(()),
+    }
+}
+
 /// What comes of asking for a place on an edge.
 enum Step {
     Taken(Taken),
@@ -150,21 +162,25 @@ enum Step {
 }
 
 impl Placement {
-    /// A place for a viewer. `DeviceLimit` with the devices that are connected; `NoRoom` with a place in the line.
-    pub async fn place(&self, wanted: Wanted) -> Result<Placed, Problem> {
-        let placed = self.find(wanted).await;
+    /// A place for a viewer. `DeviceLimit` with the devices that are connected; `NoRoom` with a place in the line. Whose
+    /// account it is may have been found out a while ago: `check` looks again, before anything is given. Who waits in line
+    /// already and is not next is told so without it.
+    pub async fn place(&self, wanted: Wanted, check: Check<'_>) -> Result<Placed, Problem> {
+        let placed = self.find(wanted, check).await;
         let kind = placed.as_ref().map_or_else(|problem| problem.kind.name(), |_| "granted");
         self.core.metrics.placements.get_or_create(&Labelled { kind }).inc();
         placed
     }
 
-    async fn find(&self, wanted: Wanted) -> Result<Placed, Problem> {
+    async fn find(&self, wanted: Wanted, check: Check<'_>) -> Result<Placed, Problem> {
         if let Some(ending) = &wanted.end_device {
             check_device("end_device_id", ending, 1)?;
         }
         let owner = wanted.who.owner();
         let is_known = self.is_known(&wanted, &owner);
+        let mut check = Some(check);
         if !is_known {
+            ask(&mut check).await?;
             self.admit(&wanted.who)?;
         }
         let taken = match self.take(&wanted, &owner)? {
@@ -178,8 +194,8 @@ impl Placement {
             }
         };
         // Whatever breaks off from here on gives back what was taken.
-        self.end_other(&wanted).await?;
-        let lease = self.reserve(&wanted.who, &taken).await?;
+        ask(&mut check).await?;
+        let lease = self.reserve(&wanted, &taken).await?;
         let placed = self.signed(&wanted.who, &taken, lease)?;
         taken.keep(&placed);
         Ok(placed)
@@ -191,17 +207,6 @@ impl Placement {
         let state = self.core.state();
         state.line.knows(token, owner)
             || state.line.id_of(token, owner).is_some_and(|waiter| state.given.knows(waiter))
-    }
-
-    /// Ends the other device that is to make room, now that there is a place for this one.
-    async fn end_other(&self, wanted: &Wanted) -> Result<(), Problem> {
-        match (&wanted.who, &wanted.end_device) {
-            // Its own place is taken over anyway.
-            (Who::Account { id, device, .. }, Some(ending)) if *ending != device.id => {
-                self.end_device(*id, ending).await.map(drop)
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Counts a request; too many are refused.
@@ -298,8 +303,8 @@ impl Placement {
     }
 
     /// A lease for the device of an account, durable when it is answered.
-    async fn reserve(&self, who: &Who, taken: &Taken) -> Result<Option<Uuid>, Problem> {
-        let Who::Account { id, device, .. } = who else { return Ok(None) };
+    async fn reserve(&self, wanted: &Wanted, taken: &Taken) -> Result<Option<Uuid>, Problem> {
+        let Who::Account { id, device, .. } = &wanted.who else { return Ok(None) };
         let lease = NewLease {
             id: taken.ticket,
             user: *id,
@@ -307,13 +312,13 @@ impl Placement {
             device_name: device.name.clone(),
             edge: taken.edge.name.clone(),
             generation: taken.edge.generation,
+            ends: wanted.end_device.clone(),
         };
         match self.reservations.ask(lease).await.map_err(|error| not_done(&error))? {
             Reserved::Granted { replaced } => {
-                // A ticket that the device had before opens nothing any more.
-                if let Some(replaced) = replaced {
-                    self.core.state().house.release(replaced);
-                }
+                // Tickets that the device had before, and that of the one which gave way, open nothing any more.
+                let mut state = self.core.state();
+                replaced.into_iter().for_each(|replaced| state.house.release(replaced));
                 Ok(Some(taken.ticket))
             }
             Reserved::Full { devices } => Err(device_limit(devices, &self.core.contact.times())),

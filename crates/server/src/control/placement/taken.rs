@@ -47,7 +47,14 @@ impl Drop for Taken {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, sync::Arc};
+    use std::{
+        future::ready,
+        net::IpAddr,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
 
     use emostream_log::ManualClock;
     use emostream_protocol::placement::EdgeReport;
@@ -60,7 +67,7 @@ mod tests {
     use crate::{
         config::{AccountsConfig, PlacementConfig},
         control::tickets::TicketSigner,
-        http::problem::Problem,
+        http::problem::{ErrorType, Problem},
         tasks::Tasks,
         telemetry::Metrics,
     };
@@ -121,6 +128,10 @@ mod tests {
         Wanted { who, line: None, end_device: None }
     }
 
+    async fn place(placement: &Placement, wanted: Wanted) -> Result<Placed, Problem> {
+        placement.place(wanted, ready(Ok(())).boxed()).await
+    }
+
     /// Token and place of who is told to wait.
     fn waits(placed: Result<Placed, Problem>) -> (String, u64) {
         let line = placed.unwrap_err().members.unwrap().remove("line").unwrap();
@@ -133,18 +144,51 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let placement = placement(&dir, &tasks).await;
-        let (token, place) = waits(placement.place(phone(None)).await);
-        assert_eq!(place, 1);
-        assert_eq!(waits(placement.place(guest()).await).1, 2);
+        let (token, at) = waits(place(&placement, phone(None)).await);
+        assert_eq!(at, 1);
+        assert_eq!(waits(place(&placement, guest()).await).1, 2);
         // There is room for one now. The first asks, and goes away while the lease is being reserved.
         placement.take_report(report(2, 0, &[])).await.unwrap();
-        assert!(placement.place(phone(Some(&token))).now_or_never().is_none());
-        let placed = placement.place(phone(Some(&token))).await.unwrap();
+        assert!(place(&placement, phone(Some(&token))).now_or_never().is_none());
+        let placed = place(&placement, phone(Some(&token))).await.unwrap();
         assert_eq!(placed.device_id.as_deref(), Some("phone"));
         // Whoever did not hear of that is told the same, and nobody else goes.
-        let again = placement.place(phone(Some(&token))).await.unwrap();
+        let again = place(&placement, phone(Some(&token))).await.unwrap();
         assert_eq!((again.ticket, again.lease), (placed.ticket, placed.lease));
-        assert_eq!(waits(placement.place(guest()).await).1, 2);
+        assert_eq!(waits(place(&placement, guest()).await).1, 2);
+        tasks.stop.cancel();
+        tasks.ended().await;
+    }
+
+    #[tokio::test]
+    async fn whose_account_it_is_is_asked_of_those_who_join_and_those_whose_turn_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let tasks = Tasks::new(tokio::runtime::Handle::current());
+        let placement = placement(&dir, &tasks).await;
+        let asked = AtomicUsize::new(0);
+        let checked = async |wanted: Wanted, answer: Result<(), Problem>| {
+            let check = async {
+                asked.fetch_add(1, Ordering::SeqCst);
+                answer
+            };
+            placement.place(wanted, check.boxed()).await
+        };
+        let gone = || Problem::new(ErrorType::TokenInvalid, "the account is gone");
+        // Who joins is looked at first, and takes no place in line if that fails.
+        assert_eq!(checked(phone(None), Err(gone())).await.unwrap_err().kind, ErrorType::TokenInvalid);
+        assert_eq!(placement.core.state().line.len(), 0);
+        let (token, _) = waits(checked(phone(None), Ok(())).await);
+        assert_eq!(asked.swap(0, Ordering::SeqCst), 2);
+        waits(checked(phone(Some(&token)), Err(gone())).await);
+        assert_eq!(asked.swap(0, Ordering::SeqCst), 0, "others are first: nothing is given");
+        // It is its turn now: nothing is given to who is somebody else by now, and nothing is taken away.
+        placement.take_report(report(2, 0, &[])).await.unwrap();
+        let refused = checked(phone(Some(&token)), Err(gone())).await.unwrap_err();
+        assert_eq!((refused.kind, asked.swap(0, Ordering::SeqCst)), (ErrorType::TokenInvalid, 1));
+        {
+            let state = placement.core.state();
+            assert_eq!((state.line.len(), state.house.free(placement.core.contact.now_us())), (1, 1));
+        }
         tasks.stop.cancel();
         tasks.ended().await;
     }

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{ConnectInfo, Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use emostream_protocol::{settings::Guests, time};
@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    control::accounts::Shown,
     control::placement::{ConnectedDevice, Device, Placed, Wanted, Who},
     http::{
         access::Caller,
         app::App,
         body::JsonBody,
-        control::forward::AskedEdge,
+        control::forward::Asked,
         problem::{ErrorType, Problem},
     },
     ingest::endpoint::{guest_cookie, guest_set_cookie},
@@ -80,12 +81,12 @@ pub async fn place(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    caller: Option<Caller>,
-    asked: Option<Extension<AskedEdge>>,
+    shown: Option<Shown>,
+    extensions: Extensions,
     JsonBody(request): JsonBody<PlacementRequest, BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let guests = app.channel(&request.channel)?.published().settings.guests;
-    if caller.is_none() && guests == Guests::Refused {
+    if shown.is_none() && guests == Guests::Refused {
         if let Some(left_out) = app.refused_guests.admit(app.clock.now_ms()) {
             let (channel, peer) = (&request.channel, peer.ip());
             tracing::warn!(channel, %peer, left_out, "a ticket is refused: the channel is for members");
@@ -93,11 +94,11 @@ pub async fn place(
         let detail = "only who is logged in may watch this channel: expected `Authorization: Bearer`";
         return Err(Problem::new(ErrorType::GuestsRefused, detail));
     }
-    let placement = &app.control()?.placement;
-    let (who, cookie) = match caller {
-        Some(caller) => {
+    let control = app.control()?;
+    let (who, cookie) = match &shown {
+        Some(Shown { caller, .. }) => {
             let device = Device::new(request.device_id, request.device_name)?;
-            (Who::Account { id: caller.id, name: caller.username, device }, None)
+            (Who::Account { id: caller.id, name: caller.username.clone(), device }, None)
         }
         None => {
             let (name, cookie) = guest(&app, &headers);
@@ -105,9 +106,9 @@ pub async fn place(
         }
     };
     let wanted = Wanted { who, line: request.line, end_device: request.end_device_id };
-    let placed = placement.place(wanted).await?;
+    let placed = control.place(wanted, shown.as_ref()).await?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let url = AskedEdge::of(asked, &app).url_of(&placed, host);
+    let url = Asked::of(&extensions, &app).url_of(&placed, host);
     let mut response = Json(answer(placed, url)).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);

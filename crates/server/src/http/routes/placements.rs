@@ -55,7 +55,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         path: "/v1/placements",
-        access: Access::Optional,
+        access: Access::Waiting,
         errors: PLACE_ERRORS,
         document: Document {
             summary: "A place for a viewer",

@@ -108,7 +108,9 @@ impl Who {
     /// The status and the error with which the table says that this caller is refused; `None`: is let in.
     fn refusal(&self, access: Access) -> Option<(u16, &'static str)> {
         match (access, self) {
-            (Access::Anyone, _) | (Access::Optional, Self::Nobody | Self::Account(..)) => None,
+            (Access::Anyone, _) | (Access::Optional | Access::Waiting, Self::Nobody | Self::Account(..)) => {
+                None
+            }
             // Nobody is a node, whatever token of an account they have.
             (Access::Node, _) => Some((403, "forbidden")),
             (Access::Role(needed), Self::Account(role, _)) => (*role < needed).then_some((403, "forbidden")),

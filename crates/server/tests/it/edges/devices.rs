@@ -4,7 +4,11 @@
 use serde_json::json;
 
 use super::{House, Placed, closed, end_of, place_device};
-use crate::harness::{client::Viewer, signed::Signed, wait_for};
+use crate::harness::{
+    client::{Viewer, get},
+    signed::Signed,
+    wait_for,
+};
 
 async fn connect(signed: &mut Signed, device: &str) -> (Viewer, Placed) {
     let placed = Placed::of(&place_device(signed, device).await);
@@ -78,6 +82,31 @@ async fn a_device_too_many_is_told_of_the_others_and_may_end_one() {
     // Refused where the edge has heard of it, else closed with its next report.
     let end = end_of(&mut viewer).await;
     assert!([closed(4007, "ticket-refused"), closed(4505, "device-ended")].contains(&end), "{end:?}");
+    let unused = Placed::of(&place_device(&mut ada, "watch").await);
+    assert_eq!(ada.send("DELETE", "/v1/me/devices/watch", &[], "").await.status, 204);
+    has_reported(&house).await;
+    never_opens(&unused).await;
+}
+
+/// Waits until every edge has reported, and heard what came of that.
+async fn has_reported(house: &House) {
+    let answered = async || {
+        let metrics = get(house.address(), "/metrics").await.unwrap();
+        let text = String::from_utf8_lossy(&metrics.body).into_owned();
+        let prefix = "emostream_placement_reports_total{kind=\"answered\"} ";
+        text.lines().find_map(|line| line.strip_prefix(prefix)?.parse::<u64>().ok())
+    };
+    let before = wait_for("reports", answered).await;
+    // Of each edge, one that was on its way and some from the time since.
+    let edges = house.server.addresses().len() as u64 - 1;
+    let more = async || (answered().await? >= before + 8 * edges).then_some(());
+    wait_for("more reports", more).await;
+}
+
+async fn never_opens(unused: &Placed) {
+    let query = format!("?ticket={}", unused.ticket);
+    let mut viewer = Viewer::join(unused.address, "main", &query).await.unwrap();
+    assert_eq!(viewer.next().await, closed(4007, "ticket-refused"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,4 +118,11 @@ async fn whoever_removes_the_account_ends_its_connections() {
     let mut admin = house.admin().await;
     assert_eq!(admin.send("DELETE", "/v1/users/ada", &[], "").await.status, 204);
     assert_eq!(end_of(&mut phone).await, closed(4507, "account-gone"));
+    // Nor does a ticket open anything that was not used before.
+    let mut ben = house.member("ben").await;
+    let unused = Placed::of(&place_device(&mut ben, "phone").await);
+    assert_eq!(admin.send("DELETE", "/v1/users/ben", &[], "").await.status, 204);
+    has_reported(&house).await;
+    never_opens(&unused).await;
+    assert!(house.server.process.stderr().contains("its lease has ended"));
 }

@@ -142,3 +142,26 @@ async fn a_device_has_one_place_and_ends_another_one_only_for_room() {
     assert_eq!(devices["items"].as_array().unwrap().len(), 1);
     assert_eq!(devices["items"][0]["device_id"], "phone", "{devices}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_gone_waits_on_and_gets_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let address = server.address;
+    let _edge = Edge::join(address, "north-1", "north", 1).await;
+    let ada = member(address, "Ada").await;
+    assert_eq!(place(address, None, json!({})).await.status, 200);
+    let asked =
+        async |token: &Value| place(address, Some(&ada), json!({"device_id": "phone", "line": token})).await;
+    let (token, ..) = waits(&place(address, Some(&ada), json!({"device_id": "phone"})).await);
+    let gone = call(address, "DELETE", "/v1/me", Some(&ada), &json!({"password": "a long password"})).await;
+    assert_eq!(gone.status, 204, "{gone:?}");
+    // Nobody looks at accounts for telling people that others are first …
+    waits(&asked(&token).await);
+    // … but nothing is given to who is nobody any more, with or without a place in line.
+    let _other = Edge::join(address, "south-1", "south", 1).await;
+    let refused = asked(&token).await;
+    assert_eq!((refused.status, refused.problem().as_deref()), (401, Some("token-invalid")), "{refused:?}");
+    let refused = asked(&token).await;
+    assert_eq!((refused.status, refused.problem().as_deref()), (401, Some("token-invalid")), "{refused:?}");
+}

@@ -6,7 +6,11 @@ use emostream_store::{
 };
 use uuid::Uuid;
 
-use super::{GRANTED, edge, lease, limits, open, report, reserve, times, user};
+use super::{
+    GRANTED, edge, lease, limits, open, report,
+    reports::{devices, take},
+    reserve, times, user,
+};
 use crate::{
     setup::{Place, everywhere},
     users::someone,
@@ -15,6 +19,7 @@ use crate::{
 everywhere!(
     a_tier_has_so_many_devices,
     the_same_device_takes_over,
+    another_device_gives_way_only_to_who_gets_its_place,
     an_ended_lease_makes_room_at_once,
     a_silent_edge_keeps_nothing,
     what_is_not_opened_in_time_gives_way,
@@ -25,6 +30,7 @@ everywhere!(
     what_is_long_dead_is_dropped,
     what_is_long_dead_is_dropped_however_often_control_starts,
     a_lost_edge_locks_nobody_out_by_what_it_was_not_told,
+    an_edge_hears_of_tickets_that_must_not_be_used_any_more,
     leases_of_a_start_are_found_by_an_index,
     of_devices_that_come_at_once_as_many_as_may_be_get_in,
 );
@@ -81,7 +87,7 @@ async fn the_same_device_takes_over(place: Place) {
     reserve(&store, &lease(1, three, "phone", &a), 0).await;
     open(&store, &a, 2, &[1], 1).await;
     let again = reserve(&store, &lease(2, three, "phone", &b), 2).await;
-    assert_eq!(again, Reserved::Granted { replaced: Some(Uuid::from_u128(1)) });
+    assert_eq!(again, Reserved::Granted { replaced: vec![Uuid::from_u128(1)] });
     let orders = store.take_report(&report(&a, 3), &limits(), &times(3)).await.unwrap();
     let told: Vec<_> = orders.close.iter().map(|order| (order.lease.as_u128(), order.reason)).collect();
     assert_eq!(told, [(1, CloseReason::TakenOver)]);
@@ -92,6 +98,34 @@ async fn the_same_device_takes_over(place: Place) {
     assert_eq!(store.take_report(&closed, &limits(), &times(5)).await.unwrap().close, []);
     let devices = store.leases_of(three, &times(5)).await.unwrap();
     assert_eq!(devices.iter().map(|lease| lease.id.as_u128()).collect::<Vec<_>>(), [2]);
+}
+
+async fn another_device_gives_way_only_to_who_gets_its_place(place: Place) {
+    let store = place.open().await;
+    let (west, two) = (edge("a", 1), user(&store, 2).await);
+    open(&store, &west, 1, &[], 0).await;
+    for (id, device) in [(1, "phone"), (2, "laptop")] {
+        reserve(&store, &lease(id, two, device, &west), 0).await;
+    }
+    open(&store, &west, 2, &[1, 2], 1).await;
+    let ending = |id, ends: &str| NewLease { ends: Some(ends.into()), ..lease(id, two, "tablet", &west) };
+    // A device that is not there makes no room, and nobody else goes for it.
+    assert_eq!(full(&reserve(&store, &ending(3, "tv"), 2).await), ["phone", "laptop"]);
+    assert_eq!(devices(&store, two, 2).await, [1, 2]);
+    let granted = reserve(&store, &ending(4, "phone"), 3).await;
+    assert_eq!(granted, Reserved::Granted { replaced: vec![Uuid::from_u128(1)] });
+    assert_eq!(devices(&store, two, 3).await, [2, 4]);
+    let told = take(&store, &report(&west, 3), 4).await.close;
+    let told: Vec<_> = told.iter().map(|order| (order.lease.as_u128(), order.reason)).collect();
+    assert_eq!(told, [(1, CloseReason::Ended)]);
+    // Its own place is its own, whatever it calls it.
+    let again = reserve(&store, &ending(5, "tablet"), 5).await;
+    assert_eq!(again, Reserved::Granted { replaced: vec![Uuid::from_u128(4)] });
+    // One that does not get the place leaves the other one where it is.
+    let mut three = lease(6, user(&store, 3).await, "phone", &west);
+    reserve(&store, &three, 6).await;
+    (three.id, three.device_id, three.ends) = (Uuid::from_u128(7), "tv".into(), Some("laptop".into()));
+    assert_eq!(full(&reserve(&store, &three, 7).await), ["phone"]);
 }
 
 async fn an_ended_lease_makes_room_at_once(place: Place) {
@@ -163,7 +197,7 @@ async fn a_group_is_as_one_after_the_other(place: Place) {
         lease(6, two, "tv", &a),
     ];
     let reserved = store.reserve_leases(&group, &limits(), &times(0)).await.unwrap();
-    assert_eq!(reserved[..3], [GRANTED, GRANTED, Reserved::Granted { replaced: Some(group[0].id) }]);
+    assert_eq!(reserved[..3], [GRANTED, GRANTED, Reserved::Granted { replaced: vec![group[0].id] }]);
     assert_eq!((full(&reserved[3]), &reserved[4]), (vec!["phone"], &GRANTED));
     assert_eq!(full(&reserved[5]), ["phone", "laptop"]);
     // What was taken over before it was opened is closed as soon as it is.
@@ -271,7 +305,7 @@ async fn a_lost_edge_locks_nobody_out_by_what_it_was_not_told(place: Place) {
     assert_eq!(reserve(&store, &lease(103, three, "phone", &a), 1).await, Reserved::Unsettled);
     open(&store, &b, 1, &[], 11).await;
     let reserved = reserve(&store, &lease(104, three, "phone", &b), 11).await;
-    assert_eq!(reserved, Reserved::Granted { replaced: Some(Uuid::from_u128(102)) });
+    assert_eq!(reserved, Reserved::Granted { replaced: vec![Uuid::from_u128(102)] });
     // The edge was only cut off. Of what it opened, it names what has been forgotten; a newer one of that device counts.
     let id = Uuid::from_u128(1);
     let device = TicketDevice {
@@ -283,7 +317,36 @@ async fn a_lost_edge_locks_nobody_out_by_what_it_was_not_told(place: Place) {
     let back = EdgeReport { opened: vec![id], held: Some(held), ..report(&a, 2) };
     let orders = store.take_report(&back, &limits(), &times(12)).await.unwrap();
     let told: Vec<_> = orders.close.iter().map(|order| (order.lease, order.reason)).collect();
-    assert_eq!(told, [(id, CloseReason::TakenOver)]);
+    assert!(told.contains(&(id, CloseReason::TakenOver)), "{told:?}");
+    // Besides it hears of tickets that were not used: of those that are remembered, none opens anything any more.
+    let living = Uuid::from_u128(104);
+    assert!(told.iter().all(|(lease, reason)| *lease != living && *reason == CloseReason::TakenOver));
+    assert_eq!(devices(&store, three, 12).await, [104]);
+}
+
+async fn an_edge_hears_of_tickets_that_must_not_be_used_any_more(place: Place) {
+    let store = place.open().await;
+    let (a, two) = (edge("a", 1), user(&store, 2).await);
+    open(&store, &a, 1, &[], 0).await;
+    for (id, device) in [(1, "phone"), (2, "laptop"), (3, "phone")] {
+        reserve(&store, &lease(id, two, device, &a), 0).await;
+    }
+    store.end_lease(two, "laptop", &times(1)).await.unwrap();
+    let told = async |report: &EdgeReport, seconds| {
+        let orders = take(&store, report, seconds).await;
+        orders.close.iter().map(|order| (order.lease.as_u128(), order.reason)).collect::<Vec<_>>()
+    };
+    let (taken_over, ended) = ((1, CloseReason::TakenOver), (2, CloseReason::Ended));
+    assert_eq!(told(&report(&a, 2), 1).await, [taken_over, ended]);
+    // One has been used meanwhile, the other was barred in time: said again until it is known that nobody has either.
+    let used =
+        EdgeReport { opened: vec![Uuid::from_u128(1)], closed: vec![Uuid::from_u128(2)], ..report(&a, 3) };
+    assert_eq!(told(&used, 2).await, [taken_over]);
+    let closed = EdgeReport { closed: vec![Uuid::from_u128(1)], ..report(&a, 4) };
+    assert_eq!(told(&closed, 3).await, []);
+    assert_eq!(devices(&store, two, 3).await, [3]);
+    store.delete_user(two).await.unwrap();
+    assert_eq!(told(&report(&a, 5), 4).await, [(3, CloseReason::AccountGone)]);
 }
 
 async fn leases_of_a_start_are_found_by_an_index(place: Place) {

@@ -19,7 +19,7 @@ everywhere!(
     reports_too_long_are_refused,
 );
 
-async fn take(store: &Store, report: &EdgeReport, seconds: i64) -> EdgeOrders {
+pub(super) async fn take(store: &Store, report: &EdgeReport, seconds: i64) -> EdgeOrders {
     store.take_report(report, &limits(), &times(seconds)).await.unwrap()
 }
 
@@ -27,7 +27,7 @@ fn told(orders: &EdgeOrders) -> Vec<(u128, CloseReason)> {
     orders.close.iter().map(|order| (order.lease.as_u128(), order.reason)).collect()
 }
 
-async fn devices(store: &Store, user: UserId, seconds: i64) -> Vec<u128> {
+pub(super) async fn devices(store: &Store, user: UserId, seconds: i64) -> Vec<u128> {
     let leases = store.leases_of(user, &times(seconds)).await.unwrap();
     leases.iter().map(|lease| lease.id.as_u128()).collect()
 }
@@ -68,7 +68,7 @@ async fn a_start_that_was_replaced_closes_everything(place: Place) {
     open(&store, &new, 2, &[2], 3).await;
     // It was not dead: somebody has started another of its name.
     let orders = take(&store, &report(&old, 3), 3).await;
-    assert!(orders.drain && orders.report_all);
+    assert!(orders.drain && orders.report_all && orders.is_replaced);
     let all = EdgeReport { held: Some(vec![held(1, one, "phone", 1)]), ..report(&old, 4) };
     assert_eq!(told(&take(&store, &all, 3).await), [(1, CloseReason::Surplus)]);
     assert_eq!(devices(&store, one, 3).await, [2]);
@@ -84,7 +84,11 @@ async fn a_start_that_an_earlier_one_displaced_comes_back(place: Place) {
     open(&store, &live, 2, &[1], 1).await;
     // The only report of the start before it, which was on its way for long.
     open(&store, &earlier, 1, &[], 2).await;
-    let is_replaced = async |edge, number, seconds| take(&store, &report(edge, number), seconds).await.drain;
+    let is_replaced = async |edge, number, seconds| {
+        let orders = take(&store, &report(edge, number), seconds).await;
+        assert_eq!(orders.drain, orders.is_replaced);
+        orders.is_replaced
+    };
     assert!(is_replaced(&live, 3, 3).await && is_replaced(&live, 4, 11).await);
     assert!(is_replaced(&live, 2, 12).await, "this one was late as well");
     let leaving = EdgeReport { is_leaving: true, ..report(&live, 5) };

@@ -334,7 +334,9 @@ impl World {
             let device = format!("device {}", self.dice.below(self.people[person].limit as u64 + 2));
             let (id, user) = (self.next_id(), self.people[person].id);
             let (device_name, generation) = (String::new(), edge.generation);
-            let lease = NewLease { id, user, device_id: device, device_name, edge: edge.name, generation };
+            let ends = self.dice.one_in(5).then(|| format!("device {}", self.dice.below(4)));
+            let lease =
+                NewLease { id, user, device_id: device, device_name, edge: edge.name, generation, ends };
             wanted.push((person, lease));
         }
         let leases: Vec<_> = wanted.iter().map(|wanted| wanted.1.clone()).collect();
@@ -371,7 +373,10 @@ impl World {
                 }
             }
             Reserved::Granted { .. } => {
-                let is_own = |fact: &&mut Fact| fact.person == person && fact.device == lease.device_id;
+                let is_own = |fact: &&mut Fact| {
+                    let goes = fact.device == lease.device_id || lease.ends.as_ref() == Some(&fact.device);
+                    fact.person == person && goes
+                };
                 self.facts.values_mut().filter(is_own).for_each(|fact| fact.is_over = true);
                 let fact = Fact {
                     person,
@@ -470,10 +475,11 @@ impl World {
             for number in 0..=limit {
                 let (id, device_id) = (self.next_id(), format!("another device {number}"));
                 let (edge, device_name) = (edge.clone(), String::new());
-                let lease = NewLease { id, user, device_id, device_name, edge, generation };
+                let ends = None;
+                let lease = NewLease { id, user, device_id, device_name, edge, generation, ends };
                 let leases = std::slice::from_ref(&lease);
                 let reserved = self.store.reserve_leases(leases, &limits(), &self.times()).await.unwrap();
-                let is_granted = reserved[0] == Reserved::Granted { replaced: None };
+                let is_granted = reserved[0] == Reserved::Granted { replaced: Vec::new() };
                 assert_eq!(is_granted, !is_gone && number < limit, "{}: {reserved:?}", self.again());
                 self.reserved(person, &lease, &reserved[0]);
             }
