@@ -43,4 +43,4 @@ pub use limits::{
 };
 pub use page::Page;
 pub use settings::{NewSettings, SettingsVersion};
-pub use users::{NewUser, ParseRoleError, Role, User, UserId};
+pub use users::{NewUser, ParseRoleError, Role, User, UserId, check_new_name, look_of};

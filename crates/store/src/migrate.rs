@@ -4,6 +4,7 @@ use crate::{
     StoreError,
     database::{Area, Change, Database},
     sql::sql,
+    users::look,
 };
 
 /// The steps in order; step `n` leads to schema `n`. A step that was released is never changed.
@@ -15,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrate/0003-archive.sql"),
     include_str!("migrate/0004-clusters.sql"),
     include_str!("migrate/0005-leases.sql"),
+    include_str!("migrate/0006-looks.sql"),
 ];
 
 /// The newest schema known.
@@ -44,6 +46,7 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), StoreError> {
         let script = dialect(&change, step);
         change.script(script).await?;
     }
+    look::fill(&mut change).await?;
     let number = match stored {
         Some(_) => sql("UPDATE emostream_schema SET version = $1"),
         None => sql("INSERT INTO emostream_schema (version) VALUES ($1)"),

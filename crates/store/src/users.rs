@@ -1,5 +1,6 @@
 //! Accounts: who may sign in, and as what.
 
+pub(crate) mod look;
 mod role;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::fmt;
 use emostream_protocol::placement::CloseReason;
 use uuid::Uuid;
 
+pub use look::{check_new_name, look_of};
 pub use role::{ParseRoleError, Role};
 
 use crate::{
@@ -46,7 +48,7 @@ pub struct User {
 pub struct NewUser {
     /// Id, given so that chance stays with the caller.
     pub id: UserId,
-    /// Name: 1 to [`NAME_CHARS_MAX`] characters after white space is trimmed at its ends, no control characters.
+    /// Name: 1 to [`NAME_CHARS_MAX`] characters after white space is trimmed at its ends, all of which can be seen.
     pub name: String,
     /// What the user may do.
     pub role: Role,
@@ -110,8 +112,9 @@ const COLUMNS: &str =
     "SELECT id, name, role, password_hash, tier, created_us, credentials_changed_us FROM users";
 
 impl Store {
-    /// Makes an account. `Conflict` if the name is taken, whatever its case.
+    /// Makes an account. `Conflict` if the name is taken, or another's looks like it; see [`look_of`].
     pub async fn create_user(&self, user: &NewUser, now_us: i64) -> Result<User, StoreError> {
+        check_new_name(&user.name)?;
         let made = checked(user, now_us)?;
         let mut change = self.database.change(Area::Users).await?;
         if !insert(&mut change, &made).await? {
@@ -205,6 +208,10 @@ impl Store {
         let stored = change.row(by_key(&made.name)).await?.as_ref().map(read).transpose()?;
         let user = match stored {
             None => {
+                check_new_name(name)?;
+                if look::is_taken(&mut change, name).await? {
+                    return Err(StoreError::Conflict { what: "user name" });
+                }
                 if !insert(&mut change, &made).await? {
                     return Err(StoreError::Conflict { what: "user id" });
                 }
@@ -280,11 +287,14 @@ fn checked(user: &NewUser, now_us: i64) -> Result<User, StoreError> {
     })
 }
 
-/// Inserts an account unless its name or id is taken.
+/// Inserts an account unless its name or id is taken, or another's name looks like it. Within the transaction nobody else does.
 async fn insert(change: &mut Change, user: &User) -> Result<bool, StoreError> {
+    if look::is_taken(change, &user.name).await? {
+        return Ok(false);
+    }
     let statement = sql(
-        "INSERT INTO users (id, name, name_key, role, password_hash, tier, created_us, credentials_changed_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+        "INSERT INTO users (id, name, name_key, role, password_hash, tier, created_us, credentials_changed_us, look)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
     );
     let statement = statement
         .bind(*user.id.as_bytes())
@@ -294,7 +304,8 @@ async fn insert(change: &mut Change, user: &User) -> Result<bool, StoreError> {
         .bind(user.password_hash.as_str())
         .bind(user.tier.map(i64::from))
         .bind(user.created_us)
-        .bind(user.credentials_changed_us);
+        .bind(user.credentials_changed_us)
+        .bind(look_of(&user.name).as_str());
     Ok(change.execute(statement).await? > 0)
 }
 

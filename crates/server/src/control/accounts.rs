@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use emostream_log::Clock;
-use emostream_store::{NAME_CHARS_MAX, NewUser, Role, Store, User, UserId};
+use emostream_store::{NewUser, Role, Store, StoreError, User, UserId, check_new_name};
 
 use crate::{
     config::AccountsConfig,
@@ -17,11 +17,14 @@ use crate::{
 
 pub mod admin;
 pub mod attempts;
+mod in_line;
 pub mod login_keys;
 pub mod passwords;
 mod registration;
 
 use attempts::Attempts;
+use in_line::InLine;
+pub use in_line::Shown;
 use login_keys::{Claims, LoginKeys, TokenError};
 use passwords::{PASSWORD_BYTES_MAX, Passwords, Verified};
 
@@ -32,6 +35,7 @@ pub struct Accounts {
     passwords: Passwords,
     attempts: Attempts,
     registrations: Option<Limits<IpAddr>>,
+    in_line: InLine,
     config: AccountsConfig,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
@@ -71,7 +75,8 @@ impl Accounts {
         let passwords = Passwords::new(metrics.password_hashes_in_line.clone());
         let registrations = registration::limits(config.registrations_per_minute);
         let (attempts, config) = (Attempts::default(), config.clone());
-        Self { store, keys, passwords, attempts, registrations, config, metrics, clock }
+        let in_line = InLine::default();
+        Self { store, keys, passwords, attempts, registrations, in_line, config, metrics, clock }
     }
 
     /// The tier of an account: its own, or the default.
@@ -155,10 +160,7 @@ impl Accounts {
 
     /// Who a token belongs to now. One whose account is gone, or has another password or role since, is invalid.
     pub async fn caller(&self, token: &str) -> Result<Caller, Problem> {
-        let claims = self.keys.read(token, self.clock.now_ms()).map_err(|error| match error {
-            TokenError::Invalid => invalid_token("expected a token of POST /v1/login"),
-            TokenError::Expired => Problem::new(ErrorType::TokenExpired, "log in again"),
-        })?;
+        let claims = self.keys.read(token, self.clock.now_ms()).map_err(token_error)?;
         let found = self.store.user_by_name(&claims.username).await;
         match found.map_err(|error| Problem::store(&error))? {
             Some(user) if is_current(&claims, &user) => {
@@ -252,6 +254,13 @@ impl Accounts {
     }
 }
 
+fn token_error(error: TokenError) -> Problem {
+    match error {
+        TokenError::Invalid => invalid_token("expected a token of POST /v1/login"),
+        TokenError::Expired => Problem::new(ErrorType::TokenExpired, "log in again"),
+    }
+}
+
 fn invalid_token(detail: &str) -> Problem {
     Problem::new(ErrorType::TokenInvalid, detail)
 }
@@ -263,12 +272,10 @@ fn too_many_attempts(wait: Duration) -> Problem {
 
 /// The store's rule, with the name that the field has on the wire.
 fn check_name(name: &str) -> Result<(), Problem> {
-    let chars = name.trim().chars().count();
-    if (1..=NAME_CHARS_MAX).contains(&chars) && !name.contains(char::is_control) {
-        return Ok(());
-    }
-    let expected = format!("expected 1 to {NAME_CHARS_MAX} characters, none of them a control character");
-    Err(Problem::field("username", &expected))
+    check_new_name(name).map_err(|error| match error {
+        StoreError::Invalid { expected, .. } => Problem::field("username", &format!("expected {expected}")),
+        error => Problem::store(&error),
+    })
 }
 
 fn check_new_password(field: &'static str, password: &str) -> Result<(), Problem> {

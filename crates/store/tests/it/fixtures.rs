@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use emostream_protocol::Position;
 use emostream_store::{
-    ArchiveBatch, ArchiveSource, ChannelChange, MomentEdit, NewEmote, NewSettings, Role, Store, StoreOptions,
+    ArchiveBatch, ArchiveSource, ChannelChange, MomentEdit, NewEmote, NewSettings, Role, Store, StoreError,
+    StoreOptions,
 };
 
 use crate::{
@@ -143,12 +144,47 @@ async fn schema_5_is_read() {
     assert!(replaced.unwrap().report_all, "the start before is remembered");
 }
 
+/// What schema 6 is about: of names that look the same, an older one has more than one.
+#[tokio::test]
+async fn schema_6_knows_what_names_look_like_and_leaves_older_accounts_alone() {
+    let place = Place::sqlite();
+    if std::env::var_os("EMOSTREAM_UPDATE").is_some() && !fixture(6).exists() {
+        let url = format!("sqlite://{}", fixture(6).display());
+        let store = Store::open(&url, &StoreOptions::default()).await.unwrap();
+        store.create_user(&someone(1, "Straße", Role::Admin), NOW).await.unwrap();
+        store.close().await;
+    }
+    let conflict = Err(StoreError::Conflict { what: "user name" });
+    let store = opened(&place, 6).await;
+    assert_eq!(store.create_user(&someone(2, "STRASSE", Role::Viewer), NOW).await, conflict);
+    store.close().await;
+
+    // Two of before that look the same, of which one can hardly be seen.
+    let place = Place::sqlite();
+    let file = Path::new(place.url.strip_prefix("sqlite://").unwrap());
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::copy(fixture(1), file).unwrap();
+    let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&place.url).await.unwrap();
+    let user = "INSERT INTO users SELECT randomblob(16), 'ben' || char(8203), 'ben' || char(8203), role, password_hash, tier,
+                created_us, credentials_changed_us FROM users WHERE name = 'ben'";
+    sqlx::raw_sql(user).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let store = place.open().await;
+    for name in ["ben", "ben\u{200b}"] {
+        assert_eq!(store.user_by_name(name).await.unwrap().unwrap().name, name, "both log in as ever");
+    }
+    for (number, name) in [(7, "BEN"), (8, "ｂｅｎ")] {
+        assert_eq!(store.create_user(&someone(number, name, Role::Viewer), NOW).await, conflict, "{name}");
+    }
+}
+
 /// The steps as they were released: they are never changed, so a database that they have made is what an older version left.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("../../src/migrate/0001-users.sql"),
     include_str!("../../src/migrate/0002-channels.sql"),
     include_str!("../../src/migrate/0003-archive.sql"),
     include_str!("../../src/migrate/0004-clusters.sql"),
+    include_str!("../../src/migrate/0005-leases.sql"),
 ];
 
 #[tokio::test]
@@ -164,6 +200,8 @@ async fn every_older_schema_is_brought_up_to_date_on_postgresql() {
         let store = place.open().await;
         let ana = store.user_by_name("ANA").await.unwrap().unwrap();
         assert_eq!((ana.role, ana.tier), (Role::Admin, Some(2)), "from schema {version}");
+        let alike = store.create_user(&someone(9, "Ａｎａ", Role::Viewer), NOW).await;
+        assert_eq!(alike, Err(StoreError::Conflict { what: "user name" }), "from schema {version}");
         fill_others(&store).await;
         store.close().await;
         assert_eq!(place.open().await.channels(None, 10).await.unwrap().items.len(), 1);

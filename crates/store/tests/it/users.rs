@@ -7,6 +7,7 @@ use crate::setup::{NOW, Place, everywhere};
 everywhere!(
     accounts_are_made_and_found,
     names_are_unique_whatever_their_case,
+    no_new_name_looks_like_anothers,
     bad_names_and_hashes_are_refused,
     pages_follow_creation,
     changed_credentials_are_dated,
@@ -63,6 +64,31 @@ async fn names_are_unique_whatever_their_case(place: Place) {
     }
     add(&store, 5, "Ana", Role::Viewer).await;
     assert_eq!(store.users(None, 10).await.unwrap().items.len(), 2);
+}
+
+async fn no_new_name_looks_like_anothers(place: Place) {
+    let store = place.open().await;
+    let admin = add(&store, 1, "Admin", Role::Admin).await;
+    for (number, name) in [(2, "ａｄｍｉｎ"), (3, "ADMIN"), (4, "admin\u{a0}")] {
+        let again = store.create_user(&someone(number, name, Role::Viewer), NOW).await;
+        assert_eq!(again, Err(StoreError::Conflict { what: "user name" }), "{name}");
+    }
+    for name in ["admin\u{200b}", "\u{202e}nimda", "ad\u{ad}min"] {
+        let refused = store.create_user(&someone(5, name, Role::Viewer), NOW).await;
+        assert!(matches!(refused, Err(StoreError::Invalid { field: "name", .. })), "{name:?}: {refused:?}");
+        let refused = store.upsert_admin(someone(5, "", Role::Admin).id, name, "$hash", NOW).await;
+        assert!(matches!(refused, Err(StoreError::Invalid { field: "name", .. })), "{name:?}: {refused:?}");
+    }
+    // Nobody becomes admin for looking like one.
+    let refused = store.upsert_admin(someone(6, "", Role::Admin).id, "ａｄｍｉｎ", "$hash", NOW).await;
+    assert_eq!(refused, Err(StoreError::Conflict { what: "user name" }));
+    assert_eq!(store.users(None, 10).await.unwrap().items, [admin.clone()]);
+    // Who logs in types the name as it is.
+    assert_eq!(store.user_by_name("ａｄｍｉｎ").await.unwrap(), None);
+    store.delete_user(admin.id).await.unwrap_err();
+    let ben = add(&store, 7, "Ben", Role::Viewer).await;
+    store.delete_user(ben.id).await.unwrap();
+    add(&store, 8, "ｂｅｎ", Role::Viewer).await;
 }
 
 async fn bad_names_and_hashes_are_refused(place: Place) {

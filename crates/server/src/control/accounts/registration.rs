@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use emostream_store::{Role, User};
+use emostream_store::{Role, User, look_of};
 
 use super::{Accounts, check_name, check_new_password};
 use crate::{
@@ -48,7 +48,7 @@ impl Accounts {
         }
         check_name(name)?;
         // Guests have such names among those who react.
-        if name.trim().to_lowercase().starts_with(GUEST_PREFIX) {
+        if look_of(name).starts_with(GUEST_PREFIX) {
             let expected = format!("expected a name that does not begin with {GUEST_PREFIX:?}");
             return Err(Problem::field("username", &expected));
         }

@@ -24,6 +24,8 @@ async fn who_registers_is_a_viewer_of_the_default_tier_and_can_leave_again() {
     for (body, field) in [
         (json!({"username": "", "password": "a long password"}), "username"),
         (json!({"username": "guest:1", "password": "a long password"}), "username"),
+        (json!({"username": "ＧＵＥＳＴ:1", "password": "a long password"}), "username"),
+        (json!({"username": "ad\u{200b}min", "password": "a long password"}), "username"),
         (json!({"username": " Guest:1", "password": "a long password"}), "username"),
         (json!({"username": "eve", "password": "short"}), "password"),
         (json!({"username": "eve", "password": "a long password", "tier": 4}), "tier"),
