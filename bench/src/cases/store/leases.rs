@@ -135,6 +135,7 @@ impl Rig {
                 device_name: "Firefox on Linux".into(),
                 edge: EDGE.into(),
                 generation: self.report.generation,
+                ends: None,
             }
         };
         users.map(lease).collect()
@@ -144,7 +145,7 @@ impl Rig {
     async fn cycle(&mut self, group: usize) -> Result<()> {
         let leases = self.leases(group);
         let reserved = self.store.reserve_leases(&leases, &self.limits, &times()).await?;
-        let all = reserved.iter().all(|reserved| *reserved == Reserved::Granted { replaced: None });
+        let all = reserved.iter().all(|reserved| *reserved == Reserved::Granted { replaced: Vec::new() });
         ensure!(all, "somebody was refused: {reserved:?}");
         let ids: Vec<_> = leases.iter().map(|lease| lease.id).collect();
         self.report(ids.clone(), Vec::new()).await?;

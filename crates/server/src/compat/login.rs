@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     control::{
-        accounts::{Accounts, LoggedIn},
+        accounts::{Accounts, LoggedIn, Shown},
         placement::{Device, Wanted, Who},
     },
     http::{access::Caller, app::App, problem::Problem},
@@ -77,6 +77,8 @@ struct User {
     id: UserId,
     name: String,
     tier: u8,
+    /// Where a token was shown.
+    shown: Option<Shown>,
 }
 
 /// Logs in, and takes a place on a cluster for the device.
@@ -97,7 +99,7 @@ async fn to_cluster(
     let user = user(&control.accounts, &fields, peer).await?;
     let device_id = device.id.clone();
     let who = Who::Account { id: user.id, name: user.name, device };
-    let placed = control.placement.place(Wanted { who, line, end_device }).await;
+    let placed = control.place(Wanted { who, line, end_device }, user.shown.as_ref()).await;
     let placed = placed.map_err(|problem| to_come_again(problem, &user.token, &device_id))?;
     let url = placed.url(headers.get(header::HOST).and_then(|host| host.to_str().ok()));
     let answer = ClusterLogin {
@@ -120,14 +122,15 @@ async fn user(accounts: &Accounts, fields: &Fields, peer: SocketAddr) -> Result<
             let LoggedIn { token, user, .. } =
                 accounts.login(name, fields.text("password")?, peer.ip()).await?;
             let tier = accounts.tier_of(&user);
-            Ok(User { token, id: user.id, name: user.name, tier })
+            Ok(User { token, id: user.id, name: user.name, tier, shown: None })
         }
         Some(token) => {
-            let Caller { id, username, tier, .. } = accounts.caller(token).await?;
+            let shown = accounts.shown(token).await?;
+            let Caller { id, username, tier, .. } = shown.caller.clone();
             if username.to_lowercase() != name.to_lowercase() {
                 return Err(Problem::field("token", "expected one of the account that `name` says"));
             }
-            Ok(User { token: token.to_owned(), id, name: username, tier })
+            Ok(User { token: token.to_owned(), id, name: username, tier, shown: Some(shown) })
         }
     }
 }

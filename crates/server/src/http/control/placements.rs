@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{ConnectInfo, Path, State},
-    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use emostream_protocol::{settings::Guests, time};
@@ -19,7 +19,7 @@ use crate::{
         access::Caller,
         app::App,
         body::JsonBody,
-        control::forward::Asked,
+        control::forward::AskedEdge,
         problem::{ErrorType, Problem},
     },
     ingest::endpoint::{guest_cookie, guest_set_cookie},
@@ -82,7 +82,7 @@ pub async fn place(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     shown: Option<Shown>,
-    extensions: Extensions,
+    asked: Option<Extension<AskedEdge>>,
     JsonBody(request): JsonBody<PlacementRequest, BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let guests = app.channel(&request.channel)?.published().settings.guests;
@@ -108,7 +108,7 @@ pub async fn place(
     let wanted = Wanted { who, line: request.line, end_device: request.end_device_id };
     let placed = control.place(wanted, shown.as_ref()).await?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let url = Asked::of(&extensions, &app).url_of(&placed, host);
+    let url = AskedEdge::of(asked, &app).url_of(&placed, host);
     let mut response = Json(answer(placed, url)).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);

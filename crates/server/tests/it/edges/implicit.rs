@@ -16,13 +16,13 @@ use crate::harness::{
     wait_for,
 };
 
-const KEY: &str = "internal.key=0123456789abcdef0123456789abcdef";
+pub(super) const KEY: &str = "internal.key=0123456789abcdef0123456789abcdef";
 
 fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn start(dir: &Path, args: &[&str], settings: &[&str]) -> Server {
+pub(super) fn start(dir: &Path, args: &[&str], settings: &[&str]) -> Server {
     let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
     let all = ["--set", KEY, "--set", "placement.report_ms=200"];
     Server::start(dir, &[&WITH_ADMIN[..], &all, args, &set].concat())

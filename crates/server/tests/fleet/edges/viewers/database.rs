@@ -22,17 +22,17 @@ while read -r order; do
 done
 "#;
 
-pub(crate) struct Database {
+pub(super) struct Database {
     script: Child,
     orders: Option<ChildStdin>,
     said: Lines<BufReader<ChildStdout>>,
     /// For `store.url`.
-    pub(crate) url: String,
+    pub(super) url: String,
 }
 
 impl Database {
     /// Starts an empty one. Blocks.
-    pub(crate) fn start() -> Self {
+    pub(super) fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut bash = Command::new("bash");
         bash.args(["-c", SCRIPT]).current_dir(root).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -44,12 +44,12 @@ impl Database {
     }
 
     /// Ends it as a crash would: nobody is waited for. Blocks until it is gone.
-    pub(crate) fn pause(&mut self) {
+    pub(super) fn pause(&mut self) {
         self.order("pause");
     }
 
     /// Starts it again. Blocks until it answers.
-    pub(crate) fn again(&mut self) {
+    pub(super) fn again(&mut self) {
         self.order("again");
     }
 
