@@ -74,7 +74,7 @@ impl Node {
                     return;
                 }
                 Err(ended) => {
-                    assert!(ended.stderr.contains(reason), "{} did not start: {ended:#?}", self.name)
+                    assert!(ended.stderr.contains(reason), "{} did not start: {ended:#?}", self.name);
                 }
             }
         }
