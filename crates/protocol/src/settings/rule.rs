@@ -270,6 +270,8 @@ mod tests {
             let rule = MomentRule::Plain(PlainRule { threshold, interval: 1 }).validated().unwrap();
             assert_eq!(read(&serde_json::to_string(&rule).unwrap()).unwrap(), rule);
         }
+        let beyond = read(r#"{"kind":"full","significance":1.2e45}"#).unwrap();
+        assert!(serde_json::to_string(&beyond).unwrap().contains(r#""significance":1.2e+45"#));
     }
 
     #[test]
