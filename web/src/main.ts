@@ -1,6 +1,6 @@
 // The viewer's page: one channel's stream, shown on its panels.
 
-import { connect, type Hello, type Moment } from '@emostream/viewer';
+import { CLOSE_CODES, connect, type Hello, type Moment } from '@emostream/viewer';
 import '@emostream/viewer/layer';
 import { currentSession, endSession, onSession } from './api/session.js';
 import { deviceId, deviceName } from './device.js';
@@ -23,6 +23,8 @@ import { WindowLedger, WINDOWS_KEPT } from './window-ledger.js';
 const MOMENTS_SHOWN = 20;
 /** How often the screen is brought up to now while no frame comes. */
 const IDLE_REFRESH_MS = 1_000;
+/** Least time between two loads of the page for want of a part of it. */
+const ANEW_MS_MIN = 60_000;
 
 mountNavigation();
 showWaitingNotices();
@@ -31,10 +33,12 @@ const channel = channelInAddress();
 document.title = liveTexts.title(channel);
 part('channel').textContent = channel;
 
+/** Also when it has expired: then the server says so, and nobody becomes a guest without a word. */
+const session = currentSession();
 const viewer = connect({
   channel,
   placement: {
-    token: () => currentSession()?.token,
+    token: () => session?.token,
     deviceId: deviceId(),
     deviceName: deviceName(),
   },
@@ -69,6 +73,7 @@ viewer.on('state', (state) => {
 // Another account has other devices: the connection is one's own.
 const stopReloading = onSession(() => location.reload());
 viewer.on('hello', (hello) => {
+  void loadEntrance();
   showPalette(hello.palette, hello.palette_version);
   ledger.join(viewer.serverTime.now());
   void fillFromHistory(hello);
@@ -92,21 +97,46 @@ viewer.on('gap', (gap) => moments.addGap(gap));
 
 let entrance: Entrance | undefined;
 
-/** What stands in front of the show, loaded when somebody is kept waiting there for the first time. */
+/** What stands in front of the show when somebody is kept waiting there. */
 async function showEntrance(): Promise<void> {
   const isNeeded = ['in-line', 'device-limit'].includes(viewer.state.phase);
   if (!entrance && !isNeeded) return;
-  const { Entrance } = await import('./panels/entrance.js');
-  entrance ??= new Entrance({
-    endDevice: (id) => viewer.endDevice(id),
-    again: () => viewer.retry(),
-  });
-  entrance.show(viewer.state);
+  if (!(await loadEntrance())) return startAnew();
+  entrance?.show(viewer.state);
+}
+
+/** Not with the page: few need it. But before they do: a newer server no longer has the file. */
+async function loadEntrance(): Promise<boolean> {
+  try {
+    const { Entrance } = await import('./panels/entrance.js');
+    entrance ??= new Entrance({
+      endDevice: (id) => viewer.endDevice(id),
+      again: () => viewer.retry(),
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Takes the page of the server that is there now; not again and again where that does not help. */
+function startAnew(): void {
+  const key = 'emostream.started-anew';
+  try {
+    const before = Number(sessionStorage.getItem(key) ?? 0);
+    if (Date.now() - before < ANEW_MS_MIN) return;
+    sessionStorage.setItem(key, String(Date.now()));
+  } catch {
+    // A browser that keeps nothing cannot tell the second time from the first.
+    return;
+  }
+  location.reload();
 }
 
 /** A login that is over, and a channel for members, lead to the login, and from there back. */
 function askForLogin(code: number, reason: string): void {
-  const expired = code === 401 && currentSession() !== undefined;
+  const isOver = code === 401 || code === CLOSE_CODES.accountGone;
+  const expired = isOver && session !== undefined;
   if (!expired && reason !== 'guests-refused') return;
   stopReloading();
   if (expired) endSession();

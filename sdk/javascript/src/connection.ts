@@ -1,6 +1,6 @@
 // One WebSocket at a time, opened again until the server or the program ends it.
 
-import { backoffMs, orderedMs } from './backoff.js';
+import { backoffMs, IN_LINE_CAP_MS, orderedMs } from './backoff.js';
 import { CLOSE_CODES, isTerminal } from './close-codes.js';
 import { SUBPROTOCOL } from './frames.js';
 import type { Device, Placed } from './placement.js';
@@ -13,8 +13,11 @@ export type ConnectionState =
   | { phase: 'reconnecting'; attempt: number; retryInMs: number; reason: string }
   /** No edge has room: this viewer is number `place` of `waiting`, and is let in when it is its turn. */
   | { phase: 'in-line'; place: number; waiting: number; retryInMs: number }
-  /** The account has as many devices connected as it may. Nothing happens by itself: end one of them, or ask again. */
-  | { phase: 'device-limit'; devices: Device[] }
+  /**
+   * The account has as many devices connected as it may: end one of them, or ask again. With `retryInMs` one of them may be
+   * gone, and is asked after then; without, nothing happens by itself.
+   */
+  | { phase: 'device-limit'; devices: Device[]; retryInMs?: number }
   /**
    * For good. `code` is a close code (`CLOSE_CODES`, or 1000 after `close()`), or, where placement refused, the status of its
    * answer: 401 for a login that is over, 403 with the reason `guests-refused` where the channel is for members, 404 where there
@@ -40,6 +43,8 @@ interface ConnectionHandlers {
   place: (() => Promise<Placed>) | undefined;
   /** Whether the server itself may be tried while nobody says which edge. */
   mayGoDirectly: () => boolean;
+  /** Whether it has a place in line, which too long a silence loses. */
+  isInLine: () => boolean;
   onMessage: (data: unknown) => void;
   onState: (state: ConnectionState) => void;
 }
@@ -113,13 +118,13 @@ export class Connection {
   retryNow(): void {
     if (!['reconnecting', 'in-line', 'device-limit'].includes(this.#state.phase)) return;
     this.#release();
-    this.#connect();
+    this.#connect(this.#state.phase !== 'device-limit');
   }
 
-  #connect(): void {
+  #connect(isAutomatic = true): void {
     const { place } = this.#handlers;
-    // Who stands in line still does while the question is on its way.
-    if (this.#state.phase !== 'in-line') this.#become({ phase: 'connecting' });
+    // Who stands in line still does while the question is on its way; and a choice is left to who has it.
+    if (!isAutomatic || !isWaiting(this.#state)) this.#become({ phase: 'connecting' });
     if (!place) return this.#open(this.#handlers.url());
     this.#question += 1;
     const question = this.#question;
@@ -134,11 +139,16 @@ export class Connection {
         return this.#open(this.#handlers.url(placed), true);
       case 'in-line': {
         const { place, waiting, retryInMs } = placed;
+        this.#attempt = 0;
         this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);
         return this.#become({ phase: 'in-line', place, waiting, retryInMs });
       }
-      case 'device-limit':
-        return this.#become({ phase: 'device-limit', devices: placed.devices });
+      case 'device-limit': {
+        const { devices, retryInMs } = placed;
+        if (retryInMs === undefined) return this.#become({ phase: 'device-limit', devices });
+        this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);
+        return this.#become({ phase: 'device-limit', devices, retryInMs });
+      }
       case 'refused':
         return this.#end(placed.status, placed.reason);
       case 'failed':
@@ -151,7 +161,12 @@ export class Connection {
   /** Not before the server said, and not with everybody else. */
   #later(retryInMs: number | undefined): number | undefined {
     if (retryInMs === undefined) return undefined;
-    return orderedMs(retryInMs) + backoffMs(this.#attempt, this.#environment.random);
+    return orderedMs(retryInMs) + this.#backoffMs(this.#attempt);
+  }
+
+  #backoffMs(attempt: number): number {
+    const capMs = this.#handlers.isInLine() ? IN_LINE_CAP_MS : undefined;
+    return backoffMs(attempt, this.#environment.random, capMs);
   }
 
   #open(url: string, isPlaced = false): void {
@@ -171,9 +186,13 @@ export class Connection {
 
   #retry(reason: string, waitMs?: number): void {
     const attempt = this.#attempt;
-    const retryInMs = waitMs ?? this.#orderedMs ?? backoffMs(attempt, this.#environment.random);
+    const retryInMs = waitMs ?? this.#orderedMs ?? this.#backoffMs(attempt);
+    // Said once, it holds once: whoever still meets nobody then must not come back at the same pace for ever.
+    this.#orderedMs = undefined;
     this.#attempt += 1;
     this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);
+    // A question without an answer changes nothing of what is waited for.
+    if (isWaiting(this.#state)) return this.#become({ ...this.#state, retryInMs });
     this.#become({ phase: 'reconnecting', attempt: attempt + 1, retryInMs, reason });
   }
 
@@ -210,14 +229,21 @@ export class Connection {
   }
 
   readonly #online = (): void => {
-    if (this.#state.phase !== 'reconnecting') return;
+    if (!['reconnecting', 'in-line'].includes(this.#state.phase)) return;
     this.#release();
     this.#attempt = 0;
-    this.#retry('network is back', backoffMs(0, this.#environment.random));
+    this.#retry('network is back', this.#backoffMs(0));
   };
 
   /** A browser notices a dead network long before its sockets do. */
   readonly #offline = (): void => {
     if (this.#socket) this.#drop('offline');
   };
+}
+
+/** Whether a screen shows what is waited for. */
+function isWaiting(
+  state: ConnectionState,
+): state is Extract<ConnectionState, { phase: 'in-line' | 'device-limit' }> {
+  return state.phase === 'in-line' || state.phase === 'device-limit';
 }

@@ -75,6 +75,8 @@ export class Outbox {
 
   /** The server refused a reaction. True: its clock was the reason and it waits again under a new id. */
   refuse(id: string, code: string, detail: string, serverTimeTold: boolean): boolean {
+    // The server leaves, not the viewer: it waits for the connection to come, under its id.
+    if (code === 'stopping') return false;
     const pending = this.#take(id);
     if (!pending) return false;
     // Safe only after a single send: an earlier one may have been counted under the old id.

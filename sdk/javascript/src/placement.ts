@@ -42,7 +42,8 @@ export interface Place {
 export type Placed =
   | { outcome: 'placed'; place: Place; ticket: string }
   | { outcome: 'in-line'; place: number; waiting: number; retryInMs: number }
-  | { outcome: 'device-limit'; devices: Device[] }
+  /** `retryInMs`: when one of them is known to be gone, where the server knows that one may be. */
+  | { outcome: 'device-limit'; devices: Device[]; retryInMs: number | undefined }
   | { outcome: 'refused'; status: number; reason: string; detail: string }
   | { outcome: 'failed'; reason: string; retryInMs: number | undefined; isDown: boolean };
 
@@ -71,7 +72,7 @@ export class Placement {
   readonly #url: string;
   readonly #channel: string;
   readonly #now: () => number;
-  /** The place in line; signed, so that it outlives the server's memory. */
+  /** The place in line; signed, so that it outlives the server's memory. Kept until an edge has let this viewer in. */
   #line: string | undefined;
   #endDevice: string | undefined;
   /** What the server called this device where the program did not: a reconnection is no second device. */
@@ -92,6 +93,11 @@ export class Placement {
   /** Whether it waits for a place: nobody overtakes the others by another way in. */
   get isInLine(): boolean {
     return this.#line !== undefined;
+  }
+
+  /** An edge has let this viewer in: the place in line is used up. */
+  entered(): void {
+    this.#line = undefined;
   }
 
   /** The next attempt ends this device of the account and takes its place. */
@@ -142,7 +148,6 @@ export class Placement {
     const name = nameOf(fields);
     const retryInMs = this.#retryInMs(response);
     if (response.ok) {
-      this.#line = undefined;
       const { ticket, url } = fields;
       if (typeof ticket !== 'string' || typeof url !== 'string') {
         return { outcome: 'failed', reason: 'an answer without ticket', retryInMs, isDown: true };
@@ -151,8 +156,13 @@ export class Placement {
       if (typeof deviceId === 'string') this.#deviceId = deviceId;
       return { outcome: 'placed', place: placeOf(fields, url || this.#url), ticket };
     }
+    // Not words of the server's: of a proxy that has nobody behind it just now, say.
+    if (name === undefined) {
+      const reason = `status ${response.status}`;
+      return { outcome: 'failed', reason, retryInMs, isDown: true };
+    }
     if (name === 'device-limit' && Array.isArray(fields['devices'])) {
-      return { outcome: 'device-limit', devices: fields['devices'] as Device[] };
+      return { outcome: 'device-limit', devices: fields['devices'] as Device[], retryInMs };
     }
     const line = fields['line'] as Fields | undefined;
     if (name === 'no-room' && typeof line?.['token'] === 'string') {
@@ -163,7 +173,7 @@ export class Placement {
     }
     const { status } = response;
     // Neither asking too often nor a server in trouble is a reason to stay away.
-    const isDown = NOBODY_PLACES.has(name) || status === 502 || status === 504;
+    const isDown = NOBODY_PLACES.has(name);
     if (isDown || status >= 500 || status === 429 || status === 408) {
       return { outcome: 'failed', reason: name, retryInMs, isDown };
     }
@@ -186,9 +196,9 @@ function placeOf(fields: Fields, url: string): Place {
 }
 
 /** The last part of a problem's type, such as `no-room`. */
-function nameOf(fields: Fields): string {
+function nameOf(fields: Fields): string | undefined {
   const type = fields['type'];
-  return typeof type === 'string' ? (type.split('/').at(-1) ?? type) : 'refused';
+  return typeof type === 'string' ? (type.split('/').at(-1) ?? type) : undefined;
 }
 
 async function read(response: Response): Promise<Fields> {

@@ -97,6 +97,7 @@ export class Viewer extends Emitter<ViewerEvents> {
       },
       place: asks && (() => asks.ask()),
       mayGoDirectly: () => asks !== undefined && asks.isGuest && !asks.isInLine,
+      isInLine: () => asks?.isInLine === true,
       onMessage: (data) => this.#receive(data),
       onState: (state) => this.#changeState(state),
     });
@@ -203,6 +204,7 @@ export class Viewer extends Emitter<ViewerEvents> {
     }
     // A resumed position stays: the missed moments are still to come, and the line may break before they do.
     this.#connection.greeted();
+    this.#placement?.entered();
     this.emit('hello', { ...hello, resumed });
     this.#flush(true);
   }

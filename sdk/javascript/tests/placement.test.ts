@@ -362,6 +362,72 @@ it('a guest who is asked to wait does not go round by another way', async () => 
   expect(sockets).toHaveLength(1);
 });
 
+it('keeps its place in line until an edge has let it in', async () => {
+  const line = { token: 'L', place: 1, waiting: 9 };
+  const noRoom = problem(503, 'no-room', { line }, '1');
+  const portal: Answer = { status: 200, body: { login: 'to this network' } };
+  const { asked, placement } = placing([noRoom, portal, PLACED, PLACED, PLACED]);
+  const { sockets, newest } = openViewer({ placement });
+  await until(() => sockets.length === 1);
+  newest().lose(4002, 'full');
+  await until(() => sockets.length === 2);
+  newest().hello();
+  newest().lose(1006);
+  await until(() => sockets.length === 3);
+  const lines = asked.map(({ body }) => body['line']);
+  expect(lines).toEqual([undefined, 'L', 'L', 'L', undefined]);
+});
+
+it('loses no place in line by being silent while nobody answers', async () => {
+  const line = { token: 'L', place: 7, waiting: 9 };
+  const { asked, placement } = placing([problem(503, 'no-room', { line }, '1'), 'nothing']);
+  const { chance, viewer, seen } = openViewer({ placement });
+  chance.next = 1;
+  const states = seen('state');
+  await settle();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked.length).toBeGreaterThanOrEqual(12);
+  // Nor does its screen vanish.
+  expect(new Set(states.map(({ phase }) => phase))).toEqual(new Set(['in-line']));
+  expect(viewer.state).toEqual({ phase: 'in-line', place: 7, waiting: 9, retryInMs: 5_000 });
+});
+
+it('does not keep the pace of a farewell when it meets nobody', async () => {
+  const { asked, placement } = placing([PLACED, 'nothing'], { token: () => 't' });
+  const { newest } = openViewer({ placement });
+  await settle();
+  newest().hello();
+  newest().receive({ type: 'bye', reason: 'shutting-down', reconnect_in_ms: 10 });
+  newest().lose(4000, 'shutting-down');
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked.length).toBeLessThan(15);
+});
+
+it.each([403, 404])('words of a proxy do not end it: %i', async (status) => {
+  const { placement } = placing([{ status, body: { error: 'no backend' } }, PLACED], {
+    token: () => 't',
+  });
+  const { sockets, viewer } = openViewer({ placement });
+  await settle();
+  expect(viewer.state).toMatchObject({ phase: 'reconnecting', reason: `status ${status}` });
+  await until(() => sockets.length === 1);
+});
+
+it('asks again by itself where a device in the way may be gone', async () => {
+  const limit = problem(409, 'device-limit', { devices: [{ ...DEVICE, connected: false }] }, '4');
+  const { asked, placement } = placing([limit, 'nothing', PLACED], { token: () => 't' });
+  const { sockets, viewer, seen } = openViewer({ placement });
+  const states = seen('state');
+  await settle();
+  expect(viewer.state).toMatchObject({ phase: 'device-limit', retryInMs: 4_000 });
+  await vi.advanceTimersByTimeAsync(3_999);
+  expect(asked).toHaveLength(1);
+  await until(() => sockets.length === 1);
+  expect(new Set(states.map(({ phase }) => phase))).toEqual(
+    new Set(['device-limit', 'connecting']),
+  );
+});
+
 it('an answer that comes after the end opens nothing', async () => {
   const { placement } = placing([PLACED]);
   const { sockets, viewer } = openViewer({ placement });

@@ -88,6 +88,22 @@ it('sends unanswered reactions again with the same ids, in order, and no others'
   expect(newest().sent.map(({ emote }) => emote)).toEqual(['🔥', '🎉', '😂']);
 });
 
+it('takes what a stopping server refused to the next connection, under its id', async () => {
+  const { newest, sockets, viewer } = openViewer();
+  newest().hello();
+  const ended = outcome(viewer.react('🔥'));
+  const [id] = sentIds(newest());
+  newest().receive({ type: 'error', code: 'stopping', id, detail: 'the node stops' });
+  newest().lose(4000, 'shutting-down');
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(sockets).toHaveLength(2);
+  newest().hello();
+  expect(sentIds(newest())).toEqual([id]);
+  newest().receive({ type: 'ack', id });
+  await settle();
+  expect(ended).toEqual({ value: id });
+});
+
 it('rejects what waited too long, and never sends it late', async () => {
   const { newest, viewer } = openViewer();
   newest().hello();

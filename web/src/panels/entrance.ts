@@ -16,6 +16,8 @@ export class Entrance {
   readonly #body = part('entrance-body');
   readonly #actions: EntranceActions;
   #shown: 'line' | 'devices' | undefined;
+  /** The devices on the screen. */
+  #told = '';
   /** Where one began to wait. */
   #firstPlace = 1;
 
@@ -57,6 +59,10 @@ export class Entrance {
   }
 
   #devices(devices: Device[]): void {
+    const told = JSON.stringify(devices);
+    // Asked again in vain: whoever is about to choose goes on undisturbed.
+    if (this.#shown === 'devices' && this.#told === told && !this.#isBusy) return;
+    this.#told = told;
     this.#enter('devices', texts.devicesTitle(devices.length));
     const list = document.createElement('ul');
     list.className = 'device-list';
@@ -80,6 +86,10 @@ export class Entrance {
     end.setAttribute('aria-label', texts.endDeviceSpoken(name));
     item.append(words, end);
     return item;
+  }
+
+  get #isBusy(): boolean {
+    return this.#screen.dataset['busy'] !== undefined;
   }
 
   /** An answer is on its way: nothing can be chosen twice. */
