@@ -41,18 +41,32 @@ async function tab(context: BrowserContext, name: string): Promise<Page> {
   return page;
 }
 
+/** Takes the place that a ticket is for, in a page; it is held until the page is closed. */
+function join({ url, ticket }: { url: string; ticket: string }): Promise<void> {
+  const address = `${url.replace('http', 'ws')}/v1/channels/main/stream?ticket=${ticket}`;
+  const socket = new WebSocket(address, 'emostream.json.v1');
+  return new Promise((resolve, reject) => {
+    socket.onmessage = () => resolve();
+    socket.onclose = ({ code, reason }) => reject(new Error(`closed with ${code}: ${reason}`));
+  });
+}
+
 test('in line while every place is taken, and in by oneself when one is free', async ({
+  context,
   page,
   request,
 }) => {
-  // Tickets that nobody uses hold their places for seconds.
+  const crowd = await context.newPage();
+  await crowd.goto('/about');
   for (let place = 0; place < PLACES; place += 1) {
     const answer = await request.post('/v1/placements', { data: { channel: 'main' } });
     expect(answer.status(), await answer.text()).toBe(200);
+    await crowd.evaluate(join, (await answer.json()) as { url: string; ticket: string });
   }
   await page.goto('/');
   await expect(page.getByRole('heading', { name: 'You are number 1 in line' })).toBeVisible();
   await expect(connection(page)).toHaveText('In line');
+  await crowd.close();
   await expect(connection(page)).toHaveAttribute('data-state', 'live', { timeout: 20_000 });
   await expect(page.locator('#entrance')).toBeHidden();
 });

@@ -24,7 +24,7 @@ const PASSWORD: &str = "a password of tests";
 
 const SETTINGS: [&str; 4] = [
     "placement.report_ms=200",
-    "placement.ttl_ms=3000",
+    "placement.ttl_ms=15000",
     "placement.guests_per_s=0",
     "edge.reconnect_spread_ms=300",
 ];
@@ -114,7 +114,6 @@ async fn edges_go_on_without_control_and_are_left_without_a_missed_moment() {
     let mut people = [register(a, "ada").await, register(b, "bob").await];
     let mut phone = placed(a, &mut people[0], "phone").await.join("lobby").await;
     phone.next_of("hello").await;
-    let unused = placed(b, &mut people[1], "tablet").await;
     // Asked at an edge that stays: it passes on what control is to say.
     let audience = Audience::new(b, "lobby");
     let mut viewers = JoinSet::new();
@@ -124,11 +123,12 @@ async fn edges_go_on_without_control_and_are_left_without_a_missed_moment() {
     audience.wait_for(VIEWERS).await;
     more_moments(&fleet, 2).await;
 
+    let unused = placed(b, &mut people[1], "tablet").await;
     fleet.node_mut("home").kill9();
-    phone.next_of("moment").await;
-    more_moments(&fleet, 2).await;
     let mut tablet = unused.join("lobby").await;
     tablet.next_of("hello").await;
+    phone.next_of("moment").await;
+    more_moments(&fleet, 2).await;
     let mut again = unused.join("lobby").await;
     assert_eq!(again.next().await, Seen::Closed(4007, "ticket-refused".into()), "once, without control too");
     let answer = place_device(&mut people[0], "phone").await;

@@ -1,10 +1,7 @@
 //! Other people's topics on real brokers: read from where a group was, through restarts, rebalances and topics that are made
 //! anew; written with a header of ours.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use emostream_log::{
@@ -205,17 +202,17 @@ fn members_divide_partitions_and_go_on_for_each_other() {
 
 #[test]
 fn a_member_that_dies_and_comes_back_as_itself_needs_no_rebalance() {
-    let Some(theirs) = Theirs::new(2) else { return };
+    let Some(mut theirs) = Theirs::new(2) else { return };
+    // Longer than the patience below: it does not wait for its own session.
+    theirs.space.config.session_timeout = 10 * PATIENCE;
     let mut one = theirs.read("one", ForeignBegin::Earliest);
     gather(&mut *one, "both", |all| all.taken.len() == 2);
     // Dropped without a word, as by kill -9.
     std::mem::forget(one);
     theirs.write(numbered(0, 0..3));
-    let began = Instant::now();
     let mut again = theirs.read("one", ForeignBegin::Earliest);
     let all = gather(&mut *again, "its records", records(3));
     assert_eq!(values(&all.records), ["0", "1", "2"]);
-    assert!(began.elapsed() < Duration::from_secs(6), "it waited for its own session");
     again.close();
 }
 

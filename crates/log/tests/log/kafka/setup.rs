@@ -19,7 +19,7 @@ use rdkafka::{
 use crate::setup::wait;
 
 /// How long anything may take before a test gives up: far more than it ever takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 const DAY_MS: u64 = 86_400_000;
 

@@ -69,7 +69,7 @@ pub(super) async fn merge_owner_frozen(fleet: &mut Fleet, rng: &mut Xoshiro256Pl
     for attempt in 1..=FREEZES_MAX {
         freeze_until_replaced(fleet, victim, "count-b", WAY * rng.random_range(1..6)).await;
         // What it was writing is refused when it arrives.
-        for _ in 0..20 {
+        for _ in 0..50 {
             let fenced = fleet.node(victim).metric(FENCED).await - fenced_before;
             if fenced > 0.0 {
                 println!("frozen {attempt} times, fenced {fenced} times");

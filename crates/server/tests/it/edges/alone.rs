@@ -22,17 +22,22 @@ fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// For what must not depend on how soon a busy machine reports.
+const LONG_MS: u32 = 20_000;
+
 /// A node with control, where people ask, and no edges.
-fn home(dir: &Path, listen: SocketAddr) -> Server {
+fn home(dir: &Path, listen: SocketAddr, ttl_ms: u32) -> Server {
     let listen = listen.to_string();
     let roles = r#"roles=["control"]"#;
-    let args = ["--listen", &listen, "--set", KEY, "--set", roles, "--set", "placement.ttl_ms=2000"];
+    let ttl = format!("placement.ttl_ms={ttl_ms}");
+    let args = ["--listen", &listen, "--set", KEY, "--set", roles, "--set", &ttl];
     let args = [&args[..], &["--set", "placement.report_ms=200"], &WITH_ADMIN[..]].concat();
     Server::start(&dir.join("home"), &args)
 }
 
 /// A node with an edge, which asks that control.
-fn outpost(dir: &Path, control: SocketAddr) -> Server {
+fn outpost(dir: &Path, control: SocketAddr, ttl_ms: u32) -> Server {
+    let ttl = format!("placement.ttl_ms={ttl_ms}");
     let url = format!("control.url=http://{control}");
     let settings = [
         KEY,
@@ -40,7 +45,7 @@ fn outpost(dir: &Path, control: SocketAddr) -> Server {
         r#"roles=["ingest", "aggregate", "edge"]"#,
         r#"edges=[{name = "far-1", cluster = "far", listen = "127.0.0.1:0", capacity = 20}]"#,
         "placement.report_ms=200",
-        "placement.ttl_ms=2000",
+        &ttl,
     ];
     let args: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
     Server::start(&dir.join("outpost"), &args)
@@ -63,8 +68,8 @@ async fn sees_what_comes(viewer: &mut Viewer, at: SocketAddr) {
 async fn who_is_connected_stays_while_control_is_down_and_is_known_when_it_is_back() {
     let dir = tempfile::tempdir().unwrap();
     let control_at = free();
-    let control = home(dir.path(), control_at);
-    let node = outpost(dir.path(), control_at);
+    let control = home(dir.path(), control_at, LONG_MS);
+    let node = outpost(dir.path(), control_at, LONG_MS);
     for name in ["ada", "bob"] {
         let mut client = Client::connect(control_at).await.unwrap();
         let body = json!({"username": name, "password": PASSWORD}).to_string();
@@ -88,7 +93,7 @@ async fn who_is_connected_stays_while_control_is_down_and_is_known_when_it_is_ba
     assert_eq!(crate::harness::client::get(node.address, "/readyz").await.unwrap().status, 200);
     sees_what_comes(&mut tablet, node.address).await;
 
-    let _control = home(dir.path(), control_at);
+    let _control = home(dir.path(), control_at, LONG_MS);
     for (name, device) in [("ada", "phone"), ("bob", "tablet")] {
         let mut signed = Signed::login(control_at, name, PASSWORD).await;
         let known = async || {
@@ -113,13 +118,13 @@ async fn who_is_connected_stays_while_control_is_down_and_is_known_when_it_is_ba
 async fn what_an_edge_held_is_free_when_it_stops_or_dies() {
     let dir = tempfile::tempdir().unwrap();
     let control_at = free();
-    let _control = home(dir.path(), control_at);
+    let _control = home(dir.path(), control_at, 2_000);
     let mut client = Client::connect(control_at).await.unwrap();
     let body = json!({"username": "ada", "password": PASSWORD}).to_string();
     assert_eq!(client.post("/v1/register", "application/json", body).await.unwrap().status, 201);
     let mut ada = Signed::login(control_at, "ada", PASSWORD).await;
     for kills in [false, true] {
-        let node = outpost(dir.path(), control_at);
+        let node = outpost(dir.path(), control_at, 2_000);
         let mut phone = until_placed(&mut ada, "phone").await.join("main").await;
         phone.next_of("hello").await;
         let connected = async |ada: &mut Signed| {

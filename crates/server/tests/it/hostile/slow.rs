@@ -32,7 +32,7 @@ async fn drip(address: std::net::SocketAddr, at_once: &str, slowly: &str) -> Opt
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_heads_and_bodies_are_closed() {
     let dir = tempfile::tempdir().unwrap();
-    let server = start(dir.path(), &["http.header_timeout_ms=400", "http.body_timeout_ms=400"]);
+    let server = start(dir.path(), &["http.header_timeout_ms=2000", "http.body_timeout_ms=2000"]);
     let address = server.address;
     let head = "POST /v1/channels/main/reactions HTTP/1.1\r\nhost: x\r\n";
     let mut slow = JoinSet::new();
@@ -100,7 +100,7 @@ async fn metric_of(client: &mut Client) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn viewers_that_fall_silent_are_closed() {
     let dir = tempfile::tempdir().unwrap();
-    let server = start(dir.path(), &["edge.ping_ms=200"]);
+    let server = start(dir.path(), &["edge.ping_ms=2000"]);
     // Answers no ping.
     let mut silent = Raw::viewer(server.address).await;
     let mut answering = Viewer::join(server.address, "main", "").await.unwrap();

@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::client::IntoClientRequest};
 
-use crate::harness::client::Client;
+use crate::harness::{PATIENCE, client::Client};
 
-/// A frame comes every second at least; whoever has none for so long looks for another edge.
-const SILENCE: Duration = Duration::from_secs(15);
+/// A frame comes every second at least; whoever has none for so long looks for another edge. Nobody whose edge lives does.
+const SILENCE: Duration = PATIENCE;
 
 /// Longest random pause before a viewer whose edge is gone asks anew.
 const JITTER_MS: u64 = 1_000;
@@ -94,7 +94,7 @@ async fn enter(
         Duration::from_millis(500)
     };
     let mut client = Client::connect(house.control).await.map_err(soon)?;
-    let wanted = json!({"channel": house.channel, "line": line.take()});
+    let wanted = json!({"channel": house.channel, "line": line});
     let answer = client.post("/v1/placements", "application/json", wanted.to_string()).await.map_err(soon)?;
     if answer.status != 200 {
         assert!(matches!(answer.status, 429 | 503), "{answer:?}");
@@ -119,6 +119,7 @@ async fn enter(
     let joined = tokio::time::timeout(SILENCE, client_async(request, stream)).await;
     let joined = joined.map_err(|error| failed(error.to_string()))?;
     let (socket, _) = joined.map_err(|error| failed(format!("{error:?}")))?;
+    *line = None;
     sight.lock().unwrap().edge = place["edge"].as_str().map(Into::into);
     Ok(socket)
 }
