@@ -45,6 +45,8 @@ interface ConnectionHandlers {
   mayGoDirectly: () => boolean;
   /** Whether it has a place in line, which too long a silence loses. */
   isInLine: () => boolean;
+  /** The edge that was allotted did not greet, or went without a good-bye. */
+  onLost: () => void;
   onMessage: (data: unknown) => void;
   onState: (state: ConnectionState) => void;
 }
@@ -55,6 +57,8 @@ const GREETING_MS_MAX = 10_000;
 const STABLE_MS = 10_000;
 const OPEN = 1;
 const NORMAL_CLOSURE = 1000;
+/** What a browser tells of a connection that ended without a close frame. */
+const ABNORMAL_CLOSURE = 1006;
 
 export class Connection {
   readonly #environment: ConnectionEnvironment;
@@ -174,10 +178,14 @@ export class Connection {
     this.#socket = socket;
     this.#orderedMs = undefined;
     if (this.#state.phase !== 'connecting') this.#become({ phase: 'connecting' });
-    this.#greetingTimer = setTimeout(() => this.#drop('no greeting'), GREETING_MS_MAX);
+    this.#greetingTimer = setTimeout(() => {
+      if (isPlaced) this.#handlers.onLost();
+      this.#drop('no greeting');
+    }, GREETING_MS_MAX);
     socket.onmessage = ({ data }) => this.#handlers.onMessage(data);
     socket.onclose = ({ code, reason }) => {
       this.#release();
+      if (isPlaced && code === ABNORMAL_CLOSURE) this.#handlers.onLost();
       if (!isPlaced && code === CLOSE_CODES.ticketRefused) this.#mustBePlaced = true;
       if (isTerminal(code)) this.#end(code, reason);
       else this.#retry(reason || `closed with ${code}`);

@@ -77,6 +77,9 @@ export class Placement {
   #endDevice: string | undefined;
   /** What the server called this device where the program did not: a reconnection is no second device. */
   #deviceId: string | undefined;
+  /** The edge of the last place, and the one that was lost there, which may be dead before control knows it. */
+  #edge: string | undefined;
+  #lostEdge: string | undefined;
 
   constructor(options: PlacementOptions, url: string, channel: string, now: () => number) {
     this.#options = options;
@@ -103,6 +106,11 @@ export class Placement {
   /** The next attempt ends this device of the account and takes its place. */
   endNext(deviceId: string): void {
     this.#endDevice = deviceId;
+  }
+
+  /** The edge did not greet, or went without a good-bye: the next attempt goes to another one, if any has room. */
+  lose(): void {
+    this.#lostEdge = this.#edge;
   }
 
   async ask(): Promise<Placed> {
@@ -133,6 +141,7 @@ export class Placement {
       ...(deviceName === undefined ? {} : { device_name: deviceName }),
       ...(this.#line === undefined ? {} : { line: this.#line }),
       ...(this.#endDevice === undefined ? {} : { end_device_id: this.#endDevice }),
+      ...(this.#lostEdge === undefined ? {} : { lost_edge: this.#lostEdge }),
     };
     const ask = this.#options.fetch ?? globalThis.fetch;
     return ask(new URL('/v1/placements', this.#url).href, {
@@ -154,7 +163,10 @@ export class Placement {
       }
       const { device_id: deviceId } = fields;
       if (typeof deviceId === 'string') this.#deviceId = deviceId;
-      return { outcome: 'placed', place: placeOf(fields, url || this.#url), ticket };
+      const place = placeOf(fields, url || this.#url);
+      this.#edge = place.edge || undefined;
+      this.#lostEdge = undefined;
+      return { outcome: 'placed', place, ticket };
     }
     // Not words of the server's: of a proxy that has nobody behind it just now, say.
     if (name === undefined) {

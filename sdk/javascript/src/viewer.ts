@@ -98,6 +98,7 @@ export class Viewer extends Emitter<ViewerEvents> {
       place: asks && (() => asks.ask()),
       mayGoDirectly: () => asks !== undefined && asks.isGuest && !asks.isInLine,
       isInLine: () => asks?.isInLine === true,
+      onLost: () => asks?.lose(),
       onMessage: (data) => this.#receive(data),
       onState: (state) => this.#changeState(state),
     });

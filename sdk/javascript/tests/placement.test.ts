@@ -105,6 +105,29 @@ it('comes back through placement, with a new ticket, and resumes where it was', 
   expect(hellos.at(-1)?.resumed).toBe(true);
 });
 
+it('says which edge it has lost without a good-bye, until it has another', async () => {
+  const second = { cluster: 'south', edge: 'south-1', url: '', ticket: 'T2' };
+  const { asked, placement } = placing([
+    PLACED,
+    problem(503, 'overloaded'),
+    { status: 200, body: second },
+  ]);
+  const { newest, sockets } = openViewer({ placement });
+  const lost = () => asked.map(({ body }) => body['lost_edge']);
+  await settle();
+  newest().hello();
+  newest().lose(1006);
+  await until(() => sockets.length === 2);
+  expect(lost()).toEqual([undefined, 'north-1', 'north-1']);
+  // It does not greet.
+  await until(() => sockets.length === 3);
+  expect(lost().at(-1)).toBe('south-1');
+  newest().hello();
+  newest().lose(4005, 'draining');
+  await until(() => sockets.length === 4);
+  expect(lost().at(-1)).toBeUndefined();
+});
+
 it('waits in line, keeps its place, and is let in without a word', async () => {
   const inLine = (place: number) =>
     problem(503, 'no-room', { line: { token: `L${place}`, place, waiting: 40 } }, '2');

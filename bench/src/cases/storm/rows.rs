@@ -96,9 +96,9 @@ fn back(rounds: &[Round]) -> Row {
         series: all,
         notes: vec![
             "From `kill -9` until the first frame on another edge, where the stream goes on behind what was seen. Viewers do \
-             what the JavaScript SDK does: before attempt n a random pause of up to 0.5 s × 2ⁿ. Control sends nobody to an \
-             edge that was silent for 6 s, (`placement.ttl_ms` + `placement.report_ms`) / 2; until then some are sent to \
-             the dead one, and try again. Of the CPU time that is subtracted what as many seconds cost when all are back. The \
+             what the JavaScript SDK does: before attempt n a random pause of up to 0.5 s × 2ⁿ. Control learns of the \
+             death by the edge's silence, behind (`placement.ttl_ms` + `placement.report_ms`) / 2 = 6 s; until then whoever \
+             says which edge was lost (`lost_edge`) is sent to another one. Of the CPU time that is subtracted what as many seconds cost when all are back. The \
              benchmark fails where a viewer misses a moment, sees one twice, or sees them out of order."
                 .to_owned(),
             format!("What went wrong meanwhile: {}.", faults(rounds, |round| &round.back)),

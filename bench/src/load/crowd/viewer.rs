@@ -63,6 +63,8 @@ pub(super) struct Viewer {
     /// Where it is in the output.
     position: Option<(String, u64)>,
     line: Option<String>,
+    /// The edge that was lost without a good-bye, until there is another one.
+    lost: Option<String>,
     attempt: u32,
     random: u64,
 }
@@ -87,7 +89,7 @@ impl Viewer {
     pub(super) fn new(shared: Arc<Shared>, number: usize) -> Self {
         // Another sequence for each viewer, the same in each run.
         let random = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self { shared, number, position: None, line: None, attempt: 0, random }
+        Self { shared, number, position: None, line: None, lost: None, attempt: 0, random }
     }
 
     /// Comes, watches, and comes back, until it is told to leave.
@@ -133,6 +135,8 @@ impl Viewer {
     async fn come(&mut self) -> Result<Socket, Option<Duration>> {
         let place = self.ask().await?;
         self.sight().placed = Some(Instant::now());
+        // Until it has gone well.
+        self.lost = Some(place.edge.clone());
         match timeout(PATIENCE, self.enter(&place)).await {
             Ok(Ok(Upgraded::Open(socket))) => {
                 self.sight().edge = Some(place.edge);
@@ -152,9 +156,9 @@ impl Viewer {
         self.shared.asked.fetch_add(1, Ordering::Relaxed);
         let member = self.shared.members.get(self.number);
         let mut wanted = json!({"channel": self.shared.channel});
-        for (field, value) in
-            [("device_id", member.map(|member| &member.device)), ("line", self.line.as_ref())]
-        {
+        let device = member.map(|member| &member.device);
+        let (line, lost) = (self.line.as_ref(), self.lost.as_ref());
+        for (field, value) in [("device_id", device), ("line", line), ("lost_edge", lost)] {
             if let Some(value) = value {
                 wanted[field] = json!(value);
             }
@@ -207,7 +211,15 @@ impl Viewer {
     async fn look(&mut self, mut socket: Socket) -> Option<Duration> {
         let mut wait = None;
         let mut is_greeted = false;
-        while let Ok(Some(text)) = socket.next().await {
+        loop {
+            let text = match socket.next().await {
+                Ok(Some(text)) => text,
+                Ok(None) => {
+                    self.lost = None;
+                    break;
+                }
+                Err(_) => break,
+            };
             match serde_json::from_slice(text) {
                 Ok(frame) => self.take(&frame, &mut is_greeted, &mut wait),
                 Err(error) => {

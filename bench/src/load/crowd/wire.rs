@@ -117,16 +117,14 @@ impl Socket {
         Ok(self.stream.read_buf(&mut self.received).await? > 0)
     }
 
-    /// The next text; `None` when the server has closed. Pings are answered.
+    /// The next text; `None` when the server has said that it closes, an error when it has not. Pings are answered.
     pub(super) async fn next(&mut self) -> Result<Option<&[u8]>> {
         const TEXT: u8 = 0x81;
         const CLOSE: u8 = 0x88;
         const PING: u8 = 0x89;
         loop {
             let Some((kind, payload)) = frame(&self.received[self.taken..])? else {
-                if !self.fill().await? {
-                    return Ok(None);
-                }
+                ensure!(self.fill().await?, "closed without a word");
                 continue;
             };
             let payload = self.taken + payload.start..self.taken + payload.end;

@@ -99,7 +99,7 @@ async fn to_cluster(
     let user = user(&control.accounts, &fields, peer).await?;
     let device_id = device.id.clone();
     let who = Who::Account { id: user.id, name: user.name, device };
-    let placed = control.place(Wanted { who, line, end_device }, user.shown.as_ref()).await;
+    let placed = control.place(Wanted { who, line, end_device, lost_edge: None }, user.shown.as_ref()).await;
     let placed = placed.map_err(|problem| to_come_again(problem, &user.token, &device_id))?;
     let url = placed.url(headers.get(header::HOST).and_then(|host| host.to_str().ok()));
     let answer = ClusterLogin {

@@ -123,7 +123,7 @@ mod tests {
     fn house() -> House {
         let mut house = House::new(Hearing { ttl_us: 100 * S, report_us: S });
         house.refresh(vec![edge()], Vec::new());
-        house.take(TICKET, NOW + 34 * S, NOW, |_| 0).unwrap();
+        house.take(TICKET, NOW + 34 * S, NOW, None, |_| 0).unwrap();
         house
     }
 

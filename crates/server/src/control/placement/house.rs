@@ -158,18 +158,24 @@ impl House {
     }
 
     /// Takes a place for a ticket: of two edges that have room, drawn at random, on the one with the larger free share. So
-    /// edges fill evenly, and not all go to the same one while its next report is on its way. `draw` gives a number
-    /// below its argument.
+    /// edges fill evenly, and not all go to the same one while its next report is on its way. The edge that this viewer has
+    /// just lost comes last: it may be dead, which its silence will tell only in a while. `draw` gives a number below its
+    /// argument.
     pub(super) fn take(
         &mut self,
         ticket: Uuid,
         until_us: i64,
         now_us: i64,
+        lost: Option<&str>,
         mut draw: impl FnMut(usize) -> usize,
     ) -> Option<EdgeRecord> {
         let left = self.left_in_clusters(now_us);
         let has_room = |edge: &&Edge| edge.free() > 0 && left.get(edge.record.cluster.as_str()) != Some(&0);
-        let open: Vec<&Edge> = self.open(now_us).filter(has_room).collect();
+        let mut open: Vec<&Edge> = self.open(now_us).filter(has_room).collect();
+        let is_other = |edge: &&Edge| Some(edge.record.name.as_str()) != lost;
+        if open.iter().any(is_other) {
+            open.retain(is_other);
+        }
         if open.is_empty() {
             return None;
         }
@@ -308,7 +314,7 @@ mod tests {
             let mut taken = std::collections::HashMap::<String, u32>::new();
             for n in 0..350 {
                 let draw = |below| dice.random_range(0..below);
-                let chosen = house.take(ticket(n), NOW + 30 * S, NOW, draw).expect("there is room");
+                let chosen = house.take(ticket(n), NOW + 30 * S, NOW, None, draw).expect("there is room");
                 *taken.entry(chosen.name).or_default() += 1;
                 if n == 174 {
                     // Half full: each edge is, within what two choices leave.
@@ -319,7 +325,7 @@ mod tests {
                 }
             }
             assert_eq!(house.free(NOW), 0);
-            assert!(house.take(ticket(999), NOW + 30 * S, NOW, |_| 0).is_none());
+            assert!(house.take(ticket(999), NOW + 30 * S, NOW, None, |_| 0).is_none());
             assert!(sizes.iter().all(|(name, size)| taken[*name] == *size), "seed {seed}: {taken:?}");
         }
     }
@@ -328,7 +334,7 @@ mod tests {
     fn tickets_take_places_until_they_are_used_given_back_or_over() {
         let mut house = house(vec![edge("a", "north", 10, 7)], &[]);
         for n in 0..3 {
-            assert!(house.take(ticket(n), NOW + 30 * S, NOW, |_| 0).is_some());
+            assert!(house.take(ticket(n), NOW + 30 * S, NOW, None, |_| 0).is_some());
         }
         assert_eq!(house.free(NOW), 0);
         // One of them has come; whoever left meanwhile is no longer among the viewers.
@@ -343,7 +349,7 @@ mod tests {
         house.release(ticket(2));
         assert!(!house.holds("a", ticket(2)));
         assert_eq!(house.free(NOW + S), 3);
-        assert!(house.take(ticket(3), NOW + 30 * S, NOW + S, |_| 0).is_some());
+        assert!(house.take(ticket(3), NOW + 30 * S, NOW + S, None, |_| 0).is_some());
         house.purge(NOW + 30 * S);
         assert!(house.note(&report("a", 3, 7, &[]), NOW + 30 * S));
         assert_eq!(house.free(NOW + 30 * S), 3);
@@ -352,7 +358,7 @@ mod tests {
     #[test]
     fn a_ticket_that_was_used_takes_no_place_although_the_store_was_read_before_its_report_was_noted() {
         let mut house = house(vec![edge("a", "north", 10, 0)], &[]);
-        house.take(ticket(0), NOW + 30 * S, NOW, |_| 0).unwrap();
+        house.take(ticket(0), NOW + 30 * S, NOW, None, |_| 0).unwrap();
         // The store has taken report 2, and is read before that is noted.
         house.refresh(vec![EdgeRecord { number: 2, ..edge("a", "north", 10, 1) }], Vec::new());
         assert!(house.note(&report("a", 2, 1, &[ticket(0)]), NOW));
@@ -365,11 +371,29 @@ mod tests {
         let mut house = house(edges, &[("north", 4)]);
         assert_eq!(house.free(NOW), 3);
         let clusters: Vec<_> = (0..3)
-            .map(|n| house.take(ticket(n), NOW + 30 * S, NOW, |below| n as usize % below).unwrap().cluster)
+            .map(|n| {
+                house.take(ticket(n), NOW + 30 * S, NOW, None, |below| n as usize % below).unwrap().cluster
+            })
             .collect();
         assert_eq!(clusters.iter().filter(|cluster| *cluster == "north").count(), 2);
         assert_eq!(house.free(NOW), 0);
-        assert!(house.take(ticket(9), NOW + 30 * S, NOW, |_| 0).is_none());
+        assert!(house.take(ticket(9), NOW + 30 * S, NOW, None, |_| 0).is_none());
+    }
+
+    #[test]
+    fn whoever_has_lost_an_edge_is_sent_to_another_one_as_long_as_there_is_room() {
+        let mut house = house(vec![edge("a", "north", 10, 0), edge("b", "north", 3, 0)], &[]);
+        let mut take = |n: u64, lost: &str| {
+            let taken = house.take(ticket(n), NOW + 30 * S, NOW, Some(lost), |below| n as usize % below);
+            taken.map(|edge| edge.name)
+        };
+        for n in 0..3 {
+            assert_eq!(take(n, "a").as_deref(), Some("b"));
+        }
+        // There is room nowhere else: it may have been the viewer's own network.
+        assert_eq!(take(3, "a").as_deref(), Some("a"));
+        assert_eq!(take(4, "nowhere").as_deref(), Some("a"));
+        assert_eq!(house.free(NOW), 8);
     }
 
     #[test]
@@ -397,7 +421,7 @@ mod tests {
     #[test]
     fn the_store_says_which_start_holds_and_what_admins_want() {
         let mut house = house(vec![edge("a", "north", 10, 0)], &[]);
-        house.take(ticket(0), NOW + 30 * S, NOW, |_| 0).unwrap();
+        house.take(ticket(0), NOW + 30 * S, NOW, None, |_| 0).unwrap();
         assert!(house.note(&report("a", 5, 3, &[]), NOW + S));
         // Read before that report was taken, with an admin's wish.
         house.refresh(vec![EdgeRecord { is_draining: true, ..edge("a", "north", 10, 0) }], Vec::new());

@@ -86,6 +86,8 @@ pub struct Wanted {
     pub line: Option<String>,
     /// A device of the account to be ended once there is a place.
     pub end_device: Option<String>,
+    /// The edge that the viewer has just lost or did not reach: another one is better, if there is any.
+    pub lost_edge: Option<String>,
 }
 
 /// A place.
@@ -245,7 +247,8 @@ impl Placement {
                 // Its use may be told of one report after its end, and another one for luck.
                 let until_us = now_us + self.ticket_ms * 1_000 + 2 * self.report_us;
                 let draw = |below| rand::RngExt::random_range(&mut rand::rng(), 0..below);
-                let Some(edge) = house.take(ticket, until_us, now_us, draw) else {
+                let Some(edge) = house.take(ticket, until_us, now_us, wanted.lost_edge.as_deref(), draw)
+                else {
                     waiter.into_iter().for_each(|waiter| line.put_back(waiter));
                     tracing::error!(free, "there is room, and no edge that has it");
                     return Err(Problem::new(ErrorType::Internal, "something went wrong here"));

@@ -120,12 +120,12 @@ mod tests {
     fn phone(line: Option<&str>) -> Wanted {
         let device = Device::new(Some("phone".into()), None).unwrap();
         let who = Who::Account { id: ada(), name: "Ada".into(), device };
-        Wanted { who, line: line.map(str::to_owned), end_device: None }
+        Wanted { who, line: line.map(str::to_owned), end_device: None, lost_edge: None }
     }
 
     fn guest() -> Wanted {
         let who = Who::Guest { name: "guest:1".into(), address: IpAddr::from([10, 0, 0, 1]) };
-        Wanted { who, line: None, end_device: None }
+        Wanted { who, line: None, end_device: None, lost_edge: None }
     }
 
     async fn place(placement: &Placement, wanted: Wanted) -> Result<Placed, Problem> {

@@ -43,6 +43,9 @@ pub struct PlacementRequest {
     line: Option<String>,
     /// A device of one's own to be ended once there is a place for this one.
     end_device_id: Option<String>,
+    /// The edge whose connection was lost without a good-bye, or did not come about: another one that has room is preferred,
+    /// since this one may be dead without control knowing it yet.
+    lost_edge: Option<String>,
 }
 
 /// Where a viewer goes.
@@ -105,7 +108,8 @@ pub async fn place(
             (Who::Guest { name, address: peer.ip() }, cookie)
         }
     };
-    let wanted = Wanted { who, line: request.line, end_device: request.end_device_id };
+    let (line, end_device, lost_edge) = (request.line, request.end_device_id, request.lost_edge);
+    let wanted = Wanted { who, line, end_device, lost_edge };
     let placed = control.place(wanted, shown.as_ref()).await?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let url = AskedEdge::of(asked, &app).url_of(&placed, host);

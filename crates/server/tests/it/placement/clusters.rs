@@ -67,3 +67,21 @@ async fn admins_see_clusters_and_empty_and_forget_edges() {
     let nowhere = process::run(&["clusters", "ls", "--data-dir", &format!("{data_dir}/nowhere")]);
     assert_eq!(nowhere.status.code(), Some(1), "{nowhere:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_lost_an_edge_is_sent_to_another_one_as_long_as_it_has_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let address = server.address;
+    // The larger one has the larger free share all the while.
+    Edge::join(address, "large", "north", 1_000).await;
+    Edge::join(address, "small", "north", 3).await;
+    for _ in 0..3 {
+        let answer = place(address, None, json!({"lost_edge": "large"})).await;
+        assert_eq!((answer.status, &answer.json()["edge"]), (200, &json!("small")), "{answer:?}");
+    }
+    for lost in ["large", "small", "one that there never was"] {
+        let answer = place(address, None, json!({"lost_edge": lost})).await;
+        assert_eq!((answer.status, &answer.json()["edge"]), (200, &json!("large")), "{answer:?}");
+    }
+}
