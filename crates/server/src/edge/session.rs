@@ -76,10 +76,12 @@ impl Session {
         now_ms: i64,
         out: &mut Vec<Frame>,
     ) -> Self {
+        // Whoever is new has missed nothing of what was not read before there was any row.
+        let newest = view.seq.max(view.floor);
         let hello = Hello {
             channel: &channel.name,
             epoch: facts.epoch,
-            seq: view.seq,
+            seq: newest,
             server_time_ms: now_ms,
             pulse_ms: facts.pulse_ms,
             window_ms: facts.window_ms,
@@ -88,7 +90,7 @@ impl Session {
         let since = join.resume.map(|resume| if resume.epoch == facts.epoch { resume.seq } else { 0 });
         // Without a gap to speak of, the first frame's position is where the viewer was: a connection that breaks off
         // before the missed moments are out resumes from there.
-        let position = Position { epoch: facts.epoch, seq: since.unwrap_or(view.seq) };
+        let position = Position { epoch: facts.epoch, seq: since.unwrap_or(newest) };
         out.push(Frame::new("hello", position, &hello.encode(&facts.emotes)));
         let moment = match (since, join.resume) {
             (Some(since), Some(resume)) => {
@@ -99,10 +101,10 @@ impl Session {
                 }
                 since
             }
-            _ => view.seq,
+            _ => newest,
         };
-        let newest = view.windows.len().saturating_sub(join.replay_windows.max(1));
-        let window = newest.checked_sub(1).map_or(0, |before| view.windows[before].seq);
+        let first = view.windows.len().saturating_sub(join.replay_windows.max(1));
+        let window = first.checked_sub(1).map_or(0, |before| view.windows[before].seq);
         let pulse = view.pulse.as_ref().map_or(0, |(number, _)| *number);
         let mut session =
             Self { facts: facts.clone(), channel, user, pulse, window, moment, settings: 0, bad_messages: 0 };

@@ -98,6 +98,22 @@ fn what_fell_out_of_the_history_is_said() {
 }
 
 #[test]
+fn who_came_before_the_first_row_has_missed_nothing_that_was_not_read() {
+    let mut view = View { floor: 40, ..View::default() };
+    let mut out = Vec::new();
+    let mut session = open(&view, Join::default(), &mut out);
+    assert_eq!(names(&mut out), ["hello:40"]);
+    view = view.with_window(50, frame("window", 50)).with_moment(51, frame("moment", 51), 100);
+    session.advance(&view, &mut out);
+    assert_eq!(names(&mut out), ["window:50", "moment:51"]);
+    // The place where it would resume is good on this edge.
+    open(&view, resume(40), &mut out);
+    assert_eq!(names(&mut out), ["hello:51", "window:50", "moment:51"]);
+    open(&view, resume(39), &mut out);
+    assert_eq!(names(&mut out), ["hello:51", "gap:0", "window:50", "moment:51"]);
+}
+
+#[test]
 fn a_slow_viewer_skips_to_the_newest_but_never_over_a_moment() {
     let mut view = View::default();
     let mut out = Vec::new();
