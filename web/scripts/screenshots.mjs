@@ -77,7 +77,7 @@ try {
     await page.goto(url + address);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForLoadState('networkidle');
-    if (watching) await page.getByText('Connected').waitFor();
+    if (watching) await page.getByTestId('device').waitFor();
     await page.screenshot({ path: path.join(folder, `${name}.png`) });
     await page.close();
     if (other) await other.close();

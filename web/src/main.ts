@@ -1,6 +1,6 @@
 // The viewer's page: one channel's stream, shown on its panels.
 
-import { CLOSE_CODES, connect, type Hello, type Moment } from '@emostream/viewer';
+import { connect, type Hello, type Moment } from '@emostream/viewer';
 import '@emostream/viewer/layer';
 import { currentSession, endSession, onSession } from './api/session.js';
 import { deviceId, deviceName } from './device.js';
@@ -133,10 +133,13 @@ function startAnew(): void {
   location.reload();
 }
 
-/** A login that is over, and a channel for members, lead to the login, and from there back. */
+/** A login that is over, and a channel for members, lead to the login, and from there back. An account that is gone leads nowhere. */
 function askForLogin(code: number, reason: string): void {
-  const isOver = code === 401 || code === CLOSE_CODES.accountGone;
-  const expired = isOver && session !== undefined;
+  if (reason === 'account-gone') {
+    stopReloading();
+    return endSession();
+  }
+  const expired = code === 401 && session !== undefined;
   if (!expired && reason !== 'guests-refused') return;
   stopReloading();
   if (expired) endSession();

@@ -99,6 +99,8 @@ test('one tab too many is refused with the others, and a closed one makes room',
   context,
   request,
 }) => {
+  // Four tabs and as many logins.
+  test.slow();
   await register(request, 'bea', 2);
   await logIn(page, 'bea');
   await isLive(page);

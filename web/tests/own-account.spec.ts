@@ -133,6 +133,8 @@ test('another device is seen to come, is ended after a question, and leaves', as
   context,
   request,
 }) => {
+  // Three tabs and as many logins.
+  test.slow();
   const who = await account(request, 'finn');
   await logIn(page, '/account', who);
   const devices = section(page, 'Your devices');
@@ -220,7 +222,8 @@ test('an account is deleted with its password, and nobody is logged in afterward
   await expect(page.getByTestId('notice')).toContainText('Your account is deleted.');
   await expect(page).toHaveURL('/');
   await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
-  await expect(connection(live)).toHaveAttribute('data-state', 'ended');
+  await expect(connection(live)).toHaveText('Ended: the account is gone');
+  await expect(live.getByRole('link', { name: 'Log in' })).toBeVisible();
   const answer = await request.post('/v1/login', { data: who });
   expect(answer.status()).toBe(401);
 });
