@@ -2,7 +2,7 @@
 // and open one tab too many. The server has the preset socket-clusters with two clusters of four places each.
 
 import type { APIRequestContext, BrowserContext, Page } from '@playwright/test';
-import { buttons, connection, expect, test } from './page.js';
+import { buttons, connection, expect, test } from '../page.js';
 
 const URL = process.env['EMOSTREAM_CLUSTERS_URL'] ?? '';
 /** Places of all clusters. */

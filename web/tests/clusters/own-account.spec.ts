@@ -3,8 +3,8 @@
 
 import AxeBuilder from '@axe-core/playwright';
 import type { APIRequestContext, BrowserContext, Page } from '@playwright/test';
-import { logIn } from './account.js';
-import { connection, expect, test } from './page.js';
+import { logIn } from '../account.js';
+import { connection, expect, test } from '../page.js';
 
 const URL = process.env['EMOSTREAM_CLUSTERS_URL'] ?? '';
 const PASSWORD = 'a tab for everybody';
