@@ -185,7 +185,7 @@ impl Placement {
             ask(&mut check).await?;
             self.admit(&wanted.who)?;
         }
-        let taken = match self.take(&wanted, &owner)? {
+        let mut taken = match self.take(&wanted, &owner)? {
             Step::Taken(taken) => taken,
             Step::Again(placed) => return Ok(*placed),
             Step::Wait(waiting) => {
@@ -196,8 +196,14 @@ impl Placement {
             }
         };
         // Whatever breaks off from here on gives back what was taken.
-        ask(&mut check).await?;
-        let lease = self.reserve(&wanted, &taken).await?;
+        if let Err(problem) = ask(&mut check).await {
+            // Whoever is nobody any more stands in nobody's way.
+            if problem.kind == ErrorType::TokenInvalid {
+                taken.leave_line();
+            }
+            return Err(problem);
+        }
+        let lease = self.reserve(&wanted, &mut taken).await?;
         let placed = self.signed(&wanted.who, &taken, lease)?;
         taken.keep(&placed);
         Ok(placed)
@@ -305,8 +311,9 @@ impl Placement {
         Err(problem)
     }
 
-    /// A lease for the device of an account, durable when it is answered.
-    async fn reserve(&self, wanted: &Wanted, taken: &Taken) -> Result<Option<Uuid>, Problem> {
+    /// A lease for the device of an account, durable when it is answered. An account that may have none does not stay in
+    /// front either, where nobody would get past it.
+    async fn reserve(&self, wanted: &Wanted, taken: &mut Taken) -> Result<Option<Uuid>, Problem> {
         let Who::Account { id, device, .. } = &wanted.who else { return Ok(None) };
         let lease = NewLease {
             id: taken.ticket,
@@ -317,7 +324,11 @@ impl Placement {
             generation: taken.edge.generation,
             ends: wanted.end_device.clone(),
         };
-        match self.reservations.ask(lease).await.map_err(|error| not_done(&error))? {
+        let reserved = self.reservations.ask(lease).await.map_err(|error| not_done(&error))?;
+        if !matches!(reserved, Reserved::Granted { .. }) {
+            taken.leave_line();
+        }
+        match reserved {
             Reserved::Granted { replaced } => {
                 // Tickets that the device had before, and that of the one which gave way, open nothing any more.
                 let mut state = self.core.state();

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::{Core, Placed, line::Waiter};
 
 /// A place that was taken. Dropped without [`Taken::keep`], it is free again, and whoever had waited stands in line where they
-/// stood: an error, and a caller who went away in the middle of it, cost nobody anything.
+/// stood, unless they had to [leave](Taken::leave_line): an error, and a caller who went away in the middle of it, cost nobody
+/// anything.
 pub(super) struct Taken {
     core: Arc<Core>,
     pub(super) ticket: Uuid,
@@ -20,6 +21,13 @@ pub(super) struct Taken {
 impl Taken {
     pub(super) fn new(core: Arc<Core>, ticket: Uuid, edge: EdgeRecord, waiter: Option<Waiter>) -> Self {
         Self { core, ticket, edge, waiter, is_given: false }
+    }
+
+    /// Whoever had waited is refused, and not for a while: they wait no longer.
+    pub(super) fn leave_line(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            self.core.state().given.forget(waiter.id);
+        }
     }
 
     /// It is given: to be told again to whoever had waited and did not hear of it.
@@ -181,13 +189,13 @@ mod tests {
         assert_eq!(asked.swap(0, Ordering::SeqCst), 2);
         waits(checked(phone(Some(&token)), Err(gone())).await);
         assert_eq!(asked.swap(0, Ordering::SeqCst), 0, "others are first: nothing is given");
-        // It is its turn now: nothing is given to who is somebody else by now, and nothing is taken away.
+        // It is its turn now: nothing is given to who is somebody else by now, and they stand in nobody's way.
         placement.take_report(report(2, 0, &[])).await.unwrap();
         let refused = checked(phone(Some(&token)), Err(gone())).await.unwrap_err();
         assert_eq!((refused.kind, asked.swap(0, Ordering::SeqCst)), (ErrorType::TokenInvalid, 1));
         {
             let state = placement.core.state();
-            assert_eq!((state.line.len(), state.house.free(placement.core.contact.now_us())), (1, 1));
+            assert_eq!((state.line.len(), state.house.free(placement.core.contact.now_us())), (0, 1));
         }
         tasks.stop.cancel();
         tasks.ended().await;

@@ -165,3 +165,42 @@ async fn an_account_that_is_gone_waits_on_and_gets_nothing() {
     let refused = asked(&token).await;
     assert_eq!((refused.status, refused.problem().as_deref()), (401, Some("token-invalid")), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_connect_no_further_device_stands_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &["accounts.tier_devices=[5, 2, 1]"]);
+    let address = server.address;
+    let mut edge = Edge::join(address, "north-1", "north", 1).await;
+    let ada = member(address, "Ada").await;
+    assert_eq!(place(address, None, json!({})).await.status, 200);
+    // None of her devices is connected yet, so that all of them may wait; after her, a guest.
+    let as_ada = async |device: &str, token: &Value| {
+        let (device, token) = (device.to_owned(), token.clone());
+        wait_for("an answer to a device that waits", async || {
+            let answer = place(address, Some(&ada), json!({"device_id": device, "line": token})).await;
+            (answer.status != 429).then_some(answer)
+        })
+        .await
+    };
+    let (laptop, at, _) = waits(&as_ada("laptop", &Value::Null).await);
+    assert_eq!(at, 1);
+    let (phone, at, _) = waits(&as_ada("phone", &Value::Null).await);
+    assert_eq!(at, 2);
+    let (tv, at, _) = waits(&as_ada("tv", &Value::Null).await);
+    assert_eq!(at, 3);
+    let (guest, at, _) = waits(&place(address, None, json!({})).await);
+    assert_eq!(at, 4);
+    edge.report.capacity = 2;
+    edge.tell(0, &[], &[]).await;
+    assert_eq!(as_ada("laptop", &laptop).await.status, 200);
+    // There is room for one more: not for another device of hers, however often it asks.
+    edge.report.capacity = 3;
+    edge.tell(0, &[], &[]).await;
+    for (device, token) in [("phone", &phone), ("tv", &tv), ("phone", &phone)] {
+        let refused = as_ada(device, token).await;
+        assert_eq!((refused.status, refused.problem().as_deref()), (409, Some("device-limit")), "{refused:?}");
+    }
+    let placed = ask(address, &guest).await;
+    assert_eq!(placed.status, 200, "{placed:?}");
+}
