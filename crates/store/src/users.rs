@@ -153,6 +153,24 @@ impl Store {
         change.commit().await
     }
 
+    /// The same for who has shown the password of the hash `old`: not where another was set since. Whether it was replaced.
+    pub async fn exchange_password_hash(
+        &self,
+        id: UserId,
+        old: &str,
+        new: &str,
+        now_us: i64,
+    ) -> Result<bool, StoreError> {
+        check_hash(new)?;
+        let mut change = self.database.change(Area::Users).await?;
+        let statement = sql("UPDATE users SET password_hash = $1, credentials_changed_us = $2
+             WHERE id = $3 AND password_hash = $4");
+        let statement = statement.bind(new).bind(now_us).bind(*id.as_bytes()).bind(old);
+        let replaced = change.execute(statement).await? > 0;
+        change.commit().await?;
+        Ok(replaced)
+    }
+
     /// Changes a role; what was signed in before no longer holds. `LastAdmin` if nobody would be left to undo it. Giving
     /// the role that the user has changes nothing.
     pub async fn set_role(&self, id: UserId, role: Role, now_us: i64) -> Result<(), StoreError> {
@@ -180,15 +198,29 @@ impl Store {
 
     /// Removes an account and ends its leases. `LastAdmin` if it is the only one left with that role.
     pub async fn delete_user(&self, id: UserId) -> Result<(), StoreError> {
+        self.delete_user_if(id, |_| true).await.map(drop)
+    }
+
+    /// The same for who has shown the password of a hash: not where another was set since. Whether it was removed.
+    pub async fn delete_user_with(&self, id: UserId, hash: &str) -> Result<bool, StoreError> {
+        self.delete_user_if(id, |user| user.password_hash == hash).await
+    }
+
+    async fn delete_user_if(&self, id: UserId, holds: impl FnOnce(&User) -> bool) -> Result<bool, StoreError> {
         let mut change = self.database.change(Area::Users).await?;
         // Else a lease that is being reserved would stay behind. Nobody takes these two the other way round.
         change.also(Area::Leases).await?;
-        if existing(&mut change, id).await?.role == Role::Admin {
+        let user = existing(&mut change, id).await?;
+        if !holds(&user) {
+            return Ok(false);
+        }
+        if user.role == Role::Admin {
             refuse_last_admin(&mut change).await?;
         }
         leases::end_all(&mut change, id, CloseReason::AccountGone).await?;
         change.execute(sql("DELETE FROM users WHERE id = $1").bind(*id.as_bytes())).await?;
-        change.commit().await
+        change.commit().await?;
+        Ok(true)
     }
 
     /// Sees to it that an admin of this name and hash exists: makes the account with `id`, or changes hash and role of

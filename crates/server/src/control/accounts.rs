@@ -131,7 +131,7 @@ impl Accounts {
                 let user = user.map(|user| user.name);
                 let reason = if user.is_some() { "wrong password" } else { "no such account" };
                 tracing::warn!(%address, user, reason, "login failed");
-                Err(Problem::new(ErrorType::CredentialsWrong, "name or password is wrong"))
+                Err(credentials_wrong())
             }
         }
     }
@@ -139,7 +139,24 @@ impl Accounts {
     /// Stores a hash of today's cost. Tokens from before end with it.
     async fn rehash(&self, user: User, password: &str) -> Result<User, Problem> {
         let hash = self.passwords.hash(password.to_owned()).await?;
-        self.set_hash(&user, &hash).await
+        if let Some(user) = self.exchange_hash(&user, hash).await? {
+            return Ok(user);
+        }
+        // Another was set since: by another login with this password, or for a new one.
+        let user = self.store.user_by_name(&user.name).await.map_err(|error| Problem::store(&error))?;
+        let stored = user.as_ref().map(|user| user.password_hash.clone());
+        match (user, self.passwords.verify(password.to_owned(), stored).await?) {
+            (Some(user), Verified::Right { .. }) => Ok(user),
+            _ => Err(credentials_wrong()),
+        }
+    }
+
+    /// Stores a hash where the one that was looked at still stands. The account as it is then.
+    async fn exchange_hash(&self, user: &User, hash: String) -> Result<Option<User>, Problem> {
+        let now_us = self.now_us();
+        let replaced = self.store.exchange_password_hash(user.id, &user.password_hash, &hash, now_us).await;
+        let replaced = replaced.map_err(|error| Problem::store(&error))?;
+        Ok(replaced.then(|| User { password_hash: hash, credentials_changed_us: now_us, ..user.clone() }))
     }
 
     async fn set_hash(&self, user: &User, hash: &str) -> Result<User, Problem> {
@@ -182,7 +199,8 @@ impl Accounts {
         check_new_password("new", &new)?;
         let user = self.check_password(name, current, address).await?;
         let hash = self.passwords.hash(new).await?;
-        self.set_hash(&user, &hash).await?;
+        // Whoever was slower than another change has shown a password that is none any more.
+        self.exchange_hash(&user, hash).await?.ok_or_else(credentials_wrong)?;
         tracing::info!(user = user.name, "password changed by its owner");
         Ok(())
     }
@@ -259,6 +277,10 @@ fn token_error(error: TokenError) -> Problem {
         TokenError::Invalid => invalid_token("expected a token of POST /v1/login"),
         TokenError::Expired => Problem::new(ErrorType::TokenExpired, "log in again"),
     }
+}
+
+fn credentials_wrong() -> Problem {
+    Problem::new(ErrorType::CredentialsWrong, "name or password is wrong")
 }
 
 fn invalid_token(detail: &str) -> Problem {

@@ -11,6 +11,7 @@ everywhere!(
     bad_names_and_hashes_are_refused,
     pages_follow_creation,
     changed_credentials_are_dated,
+    a_password_that_was_changed_is_good_for_nothing,
     the_last_admin_stays,
     of_admins_removed_at_once_one_stays,
     an_admin_of_the_environment_is_made_or_changed,
@@ -138,6 +139,25 @@ async fn changed_credentials_are_dated(place: Place) {
     let missing = Err(StoreError::NotFound { what: "user" });
     assert_eq!(store.set_password_hash(nobody, "$new", NOW).await, missing);
     assert_eq!(store.set_role(nobody, Role::Admin, NOW).await, missing);
+}
+
+async fn a_password_that_was_changed_is_good_for_nothing(place: Place) {
+    let store = place.open().await;
+    let made = add(&store, 1, "ana", Role::Viewer).await;
+    let old = made.password_hash.as_str();
+    assert_eq!(store.exchange_password_hash(made.id, old, "$new", NOW + 5).await, Ok(true));
+    // Whoever has shown the old one comes too late, whatever it was for.
+    assert_eq!(store.exchange_password_hash(made.id, old, "$stolen", NOW + 6).await, Ok(false));
+    assert_eq!(store.delete_user_with(made.id, old).await, Ok(false));
+    let user = store.user(made.id).await.unwrap().unwrap();
+    assert_eq!((user.password_hash.as_str(), user.credentials_changed_us), ("$new", NOW + 5));
+    let refused = store.exchange_password_hash(made.id, "$new", "", NOW).await;
+    assert!(matches!(refused, Err(StoreError::Invalid { field: "password_hash", .. })));
+    assert_eq!(store.delete_user_with(made.id, "$new").await, Ok(true));
+    assert_eq!(store.user(made.id).await, Ok(None));
+    assert_eq!(store.exchange_password_hash(made.id, "$new", "$newer", NOW).await, Ok(false));
+    let missing = Err(StoreError::NotFound { what: "user" });
+    assert_eq!(store.delete_user_with(made.id, "$new").await, missing);
 }
 
 async fn the_last_admin_stays(place: Place) {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use emostream_store::{Role, User, look_of};
 
-use super::{Accounts, check_name, check_new_password};
+use super::{Accounts, check_name, check_new_password, credentials_wrong};
 use crate::{
     http::problem::{ErrorType, Problem},
     intake::GUEST_PREFIX,
@@ -72,7 +72,10 @@ impl Accounts {
     /// are disconnected. The last admin stays.
     pub async fn remove_own(&self, name: &str, password: &str, address: IpAddr) -> Result<(), Problem> {
         let user = self.check_password(name, password, address).await?;
-        self.store.delete_user(user.id).await.map_err(|error| Problem::store(&error))?;
+        let removed = self.store.delete_user_with(user.id, &user.password_hash).await;
+        if !removed.map_err(|error| Problem::store(&error))? {
+            return Err(credentials_wrong());
+        }
         tracing::info!(user = user.name, "account removed by its owner");
         Ok(())
     }

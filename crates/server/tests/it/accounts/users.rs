@@ -56,6 +56,32 @@ async fn ones_own_password_is_changed_by_who_knows_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_changes_things_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let address = server.address;
+    let admin = login(address, "admin", ADMIN_PASSWORD).await;
+    let ada = new_user(address, &admin, "Ada", "viewer").await;
+    // All of them show the password that is right when they come. Whoever is second comes too late.
+    let changes = (0..6).map(|n| {
+        let (method, path) = if n == 5 { ("DELETE", "/v1/me") } else { ("POST", "/v1/me/password") };
+        let new = format!("password number {n}");
+        let body = match n {
+            5 => json!({"password": "password of Ada"}),
+            _ => json!({"current": "password of Ada", "new": new}),
+        };
+        let token = ada.clone();
+        async move { call(address, method, path, Some(&token), &body).await.status }
+    });
+    let changed = futures_util::future::join_all(changes).await;
+    assert_eq!(changed.iter().filter(|status| **status == 204).count(), 1, "{changed:?}");
+    assert!(changed.iter().all(|status| [204, 401].contains(status)), "{changed:?}");
+    let at = changed.iter().position(|status| *status == 204).unwrap();
+    let now = try_login(address, "Ada", &format!("password number {at}")).await.status;
+    assert_eq!(now, if at == 5 { 401 } else { 200 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn accounts_are_listed_in_pages_and_wrong_ones_are_not_made() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path());
