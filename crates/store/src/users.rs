@@ -206,7 +206,11 @@ impl Store {
         self.delete_user_if(id, |user| user.password_hash == hash).await
     }
 
-    async fn delete_user_if(&self, id: UserId, holds: impl FnOnce(&User) -> bool) -> Result<bool, StoreError> {
+    async fn delete_user_if(
+        &self,
+        id: UserId,
+        holds: impl FnOnce(&User) -> bool,
+    ) -> Result<bool, StoreError> {
         let mut change = self.database.change(Area::Users).await?;
         // Else a lease that is being reserved would stay behind. Nobody takes these two the other way round.
         change.also(Area::Leases).await?;

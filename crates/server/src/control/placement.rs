@@ -112,12 +112,12 @@ impl Placement {
             store.put_cluster(&cluster.name, cluster.capacity, contact.now_us()).await?;
         }
         let mark = dir.join("line");
-        let was_waiting = mark.exists();
+        let waited_us = upkeep::waited_us(&mark, contact.now_us());
         let guests = AddressLimits::new(config.guests_per_s, config.guests_burst);
         // Where a venue is behind one address, nobody counts its guests.
         let address_max = if guests.is_off() { usize::MAX } else { line::ADDRESS_MAX };
-        let line = Line::new(signer.line_key(), was_waiting, address_max, contact.now_us());
-        let state = Mutex::new(State { house: House::new(hearing), line, given: Given::new() });
+        let line = Line::new(signer.line_key(), waited_us, address_max, contact.now_us());
+        let state = Mutex::new(State { house: House::new(hearing), line, given: Given::new(hearing.ttl_us) });
         let tiers: Vec<_> = accounts.tiers().collect();
         let tiers = TierLimits::new(&tiers, accounts.default_devices())?;
         let core = Arc::new(Core { store: store.clone(), tiers, contact, state, metrics, mark });
@@ -133,7 +133,7 @@ impl Placement {
             reports: reports(&core, tasks),
             core: core.clone(),
         });
-        tasks.spawn_essential("placement", upkeep::run(core, was_waiting, tasks.stop.clone()));
+        tasks.spawn_essential("placement", upkeep::run(core, waited_us.is_some(), tasks.stop.clone()));
         Ok(placement)
     }
 
@@ -222,7 +222,9 @@ fn reports(core: &Arc<Core>, tasks: &Tasks) -> Group<EdgeReport, EdgeOrders> {
             if done.is_ok() {
                 let mut is_known = true;
                 for report in &reports {
-                    is_known &= core.state().house.note(report, times.now_us);
+                    let mut state = core.state();
+                    state.given.opened(&report.opened);
+                    is_known &= state.house.note(report, times.now_us);
                 }
                 // A new start of an edge. If this fails, upkeep reads it soon.
                 if !is_known && let Err(error) = core.refresh().await {

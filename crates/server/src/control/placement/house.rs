@@ -205,9 +205,18 @@ impl House {
         }
     }
 
-    /// Whether a ticket has a place on an edge, and is not known to be used.
-    pub(super) fn holds(&self, edge: &str, ticket: Uuid) -> bool {
-        self.edges.get(edge).is_some_and(|edge| edge.tickets.contains_key(&ticket))
+    /// Whether an edge takes viewers, and has not been started anew since it was known so.
+    pub(super) fn takes_at(&self, edge: &EdgeRecord, now_us: i64) -> bool {
+        self.open(now_us)
+            .any(|open| open.record.name == edge.name && open.record.generation == edge.generation)
+    }
+
+    /// Whether a ticket has a place on an edge that is not full, and is not known to be used.
+    pub(super) fn lets_in(&self, edge: &str, ticket: Uuid) -> bool {
+        let known = self.edges.get(edge);
+        known.is_some_and(|edge| {
+            edge.record.viewers < edge.record.capacity && edge.tickets.contains_key(&ticket)
+        })
     }
 
     /// Frees the places of tickets whose time is over.
@@ -345,9 +354,11 @@ mod tests {
         assert_eq!(house.free(NOW + S), 1);
         house.give_back("a", ticket(1));
         assert_eq!(house.free(NOW + S), 2);
-        assert!(house.holds("a", ticket(2)) && !house.holds("a", ticket(0)) && !house.holds("b", ticket(2)));
+        assert!(
+            house.lets_in("a", ticket(2)) && !house.lets_in("a", ticket(0)) && !house.lets_in("b", ticket(2))
+        );
         house.release(ticket(2));
-        assert!(!house.holds("a", ticket(2)));
+        assert!(!house.lets_in("a", ticket(2)));
         assert_eq!(house.free(NOW + S), 3);
         assert!(house.take(ticket(3), NOW + 30 * S, NOW + S, None, |_| 0).is_some());
         house.purge(NOW + 30 * S);

@@ -38,7 +38,11 @@ const ACCOUNT_MAX: usize = 20;
 /// Places of guests of one address: as many people as a company or a provider has behind one.
 pub(super) const ADDRESS_MAX: usize = 2_000;
 
-/// A token holds after a restart when it was shown at most this long before it, µs.
+/// After control or the store was away, nobody has left within this time: whoever was not answered for a while asks more and
+/// more rarely, µs.
+pub(super) const RETURN_US: i64 = 30_000_000;
+
+/// A token holds after a restart when it was shown at most this long before the last that was known of the line, µs.
 const RESTART_US: i64 = 300_000_000;
 
 /// Those who have left are looked for at most this often, µs.
@@ -66,6 +70,11 @@ fn ask_again(ahead: usize) -> Duration {
 fn silence_us(ask_again: Duration) -> i64 {
     let pace_us = i64::try_from(ask_again.as_micros()).unwrap_or(i64::MAX);
     SILENCE_US.max(pace_us.saturating_add(SLACK_US))
+}
+
+/// For how long somebody may come back after a restart.
+fn return_us(shown: &Shown) -> i64 {
+    shown.silence_us().max(RETURN_US)
 }
 
 /// The longest silence of all.
@@ -126,6 +135,15 @@ pub(super) struct Waiter {
     asks: i64,
 }
 
+#[cfg(test)]
+impl Waiter {
+    /// Somebody with this id.
+    pub(super) fn of(id: Uuid) -> Self {
+        let owner = Owner::Guest(IpAddr::from([127, 0, 0, 1]));
+        Self { joined_us: 0, id, owner, heard_us: 0, silence_us: SILENCE_US, asks: 0 }
+    }
+}
+
 /// What somebody who asks for room is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -166,11 +184,15 @@ pub(super) struct Line {
     address_max: usize,
     key: [u8; 32],
     started_us: i64,
+    /// Until then, at least, there was the line from before the start.
+    lived_us: i64,
     /// The line's own time: 0 at its start.
     time_us: i64,
     /// How much has not passed since time last did.
     missed_us: i64,
-    /// Nobody was silent before.
+    /// It was late when time was last to pass.
+    was_late: bool,
+    /// Nobody was silent until then; whoever was not heard since has longer to come back.
     heard_from_us: i64,
     /// Until then, in the line's time, those who waited before a restart line up again, and nobody is let in.
     returning_until_us: i64,
@@ -180,8 +202,9 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// An empty line. `was_waiting`: before this start somebody was, and may come back.
-    pub(super) fn new(key: [u8; 32], was_waiting: bool, address_max: usize, now_us: i64) -> Self {
+    /// An empty line. `lived_us`: before this start people waited, and may come back; until then that is known, µs since the
+    /// Unix epoch. However long ago it is, they have not left.
+    pub(super) fn new(key: [u8; 32], lived_us: Option<i64>, address_max: usize, now_us: i64) -> Self {
         Self {
             waiting: VecDeque::new(),
             places: HashMap::new(),
@@ -189,10 +212,12 @@ impl Line {
             address_max,
             key,
             started_us: now_us,
+            lived_us: lived_us.unwrap_or(now_us).min(now_us),
             time_us: 0,
             missed_us: 0,
-            heard_from_us: 0,
-            returning_until_us: if was_waiting { SILENCE_US } else { 0 },
+            was_late: false,
+            heard_from_us: -1,
+            returning_until_us: if lived_us.is_some() { RETURN_US } else { 0 },
             served: HashSet::new(),
             purged_us: 0,
         }
@@ -200,16 +225,19 @@ impl Line {
 
     /// Lets time pass, as a clock has measured it that never steps. It stands still where nobody could be heard: the
     /// store was away, or this comes so late that the process was. After a longer while of that, nobody has been silent.
+    /// Where it comes late again and again, everything is slow, and time passes so much the more slowly.
     pub(super) fn pass(&mut self, passed: Duration, could_answer: bool) {
         let passed_us = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
-        if !could_answer || passed_us > MISSED_US {
+        let is_late = passed_us > MISSED_US;
+        let was_late = std::mem::replace(&mut self.was_late, is_late);
+        if !could_answer || is_late && !was_late {
             self.missed_us = self.missed_us.saturating_add(passed_us);
             return;
         }
         if std::mem::take(&mut self.missed_us) >= MISSED_US {
             self.heard_from_us = self.time_us;
         }
-        self.time_us += passed_us;
+        self.time_us += passed_us.min(MISSED_US);
         self.purge();
     }
 
@@ -250,9 +278,13 @@ impl Line {
         self.read(token, owner).map(|shown| shown.place().1)
     }
 
-    /// Gives somebody whose turn it was the place back: nothing came of it.
+    /// Gives somebody whose turn it was the place back: nothing came of it. A device that has joined anew meanwhile has no
+    /// other one.
     pub(super) fn put_back(&mut self, waiter: Waiter) {
         self.served.remove(&waiter.id);
+        if let Some(at) = self.device(&waiter.owner) {
+            self.remove(at);
+        }
         if let Err(at) = self.position((waiter.joined_us, waiter.id)) {
             self.insert(at, Waiter { heard_us: self.time_us, ..waiter });
         }
@@ -306,7 +338,7 @@ impl Line {
             return None;
         }
         // Whoever was ahead may have been told to be silent for as long, and not for longer.
-        self.returning_until_us = self.returning_until_us.max(shown.silence_us());
+        self.returning_until_us = self.returning_until_us.max(return_us(&shown));
         self.insert(at, self.waiter(joined_us, id, owner));
         Some(at)
     }
@@ -314,8 +346,8 @@ impl Line {
     fn is_of_before(&self, shown: &Shown) -> bool {
         let (joined_us, id) = shown.place();
         joined_us < self.started_us
-            && shown.asked_us() >= self.started_us - RESTART_US
-            && self.time_us < shown.silence_us()
+            && shown.asked_us() >= self.lived_us - RESTART_US
+            && self.time_us < return_us(&shown)
             && !self.served.contains(&id)
     }
 
@@ -366,7 +398,10 @@ impl Line {
         }
         self.purged_us = self.time_us;
         let (time_us, from_us) = (self.time_us, self.heard_from_us);
-        let has_left = |waiter: &Waiter| time_us - waiter.heard_us.max(from_us) >= waiter.silence_us;
+        let has_left = |waiter: &Waiter| match waiter.heard_us <= from_us {
+            true => time_us - from_us >= waiter.silence_us.max(RETURN_US),
+            false => time_us - waiter.heard_us >= waiter.silence_us,
+        };
         if self.waiting.iter().any(has_left) {
             let (left, waiting): (VecDeque<_>, _) =
                 std::mem::take(&mut self.waiting).into_iter().partition(has_left);

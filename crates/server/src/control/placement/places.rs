@@ -243,6 +243,10 @@ impl Placement {
                 Some(Again::Placed(placed)) => return Ok(Step::Again(placed)),
                 Some(Again::TooSoon(wait)) => return Err(too_soon(wait)),
                 Some(Again::Pending) => return Err(pending()),
+                Some(Again::Useless { edge, ticket, waiter }) => {
+                    house.give_back(&edge, ticket);
+                    line.put_back(waiter);
+                }
                 None => given.forget(waiter),
             }
         }

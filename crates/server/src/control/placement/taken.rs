@@ -33,8 +33,8 @@ impl Taken {
     /// It is given: to be told again to whoever had waited and did not hear of it.
     pub(super) fn keep(mut self, placed: &Placed) {
         self.is_given = true;
-        if let Some(waiter) = &self.waiter {
-            self.core.state().given.keep(waiter.id, placed.clone());
+        if let Some(waiter) = self.waiter.take() {
+            self.core.state().given.keep(waiter, placed.clone());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,8 +15,25 @@ use crate::{durable, telemetry::Labelled};
 /// What others change in the store is seen after so long.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// While people wait, that is marked anew so often, in rounds of [`EVERY`].
+const MARK_ROUNDS: u64 = 120;
+
 /// Leases that have been dead for long are dropped so often, in rounds of [`EVERY`].
 const SWEEP_ROUNDS: u64 = 120;
+
+/// What the mark of a waiting line says; the time is behind it.
+const WAIT: &str = "people wait in line, at ";
+
+/// When people are known to have waited last, if they did when the node stopped. A mark that says no time is of now.
+pub(super) fn waited_us(mark: &Path, now_us: i64) -> Option<i64> {
+    let text = match std::fs::read(mark) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        read => read.unwrap_or_default(),
+    };
+    let text = String::from_utf8_lossy(&text);
+    let said_us = text.trim_end().strip_prefix(WAIT).and_then(|us| us.parse().ok());
+    Some(said_us.unwrap_or(now_us))
+}
 
 /// Runs until the node stops. `is_marked`: the mark of a waiting line is there.
 pub(super) async fn run(core: Arc<Core>, mut is_marked: bool, stop: CancellationToken) -> anyhow::Result<()> {
@@ -36,7 +54,7 @@ pub(super) async fn run(core: Arc<Core>, mut is_marked: bool, stop: Cancellation
         let passed = std::mem::replace(&mut passed_from, Instant::now()).elapsed();
         core.state().line.pass(passed, is_read);
         let is_waiting = tidy(&core);
-        if is_marked != is_waiting {
+        if is_marked != is_waiting || is_waiting && round.is_multiple_of(MARK_ROUNDS) {
             match mark(&core, is_waiting) {
                 Ok(()) => is_marked = is_waiting,
                 Err(error) => {
@@ -55,7 +73,7 @@ fn tidy(core: &Core) -> bool {
     let mut state = core.state();
     let State { house, line, given } = &mut *state;
     house.purge(now_us);
-    given.purge(house, now_us);
+    given.purge(now_us);
     let waiting = line.len();
     core.metrics.line_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     let mut counts = EdgeState::ALL.map(|state| (state, 0));
@@ -68,10 +86,12 @@ fn tidy(core: &Core) -> bool {
     line.is_in_use()
 }
 
-/// Makes or removes the file by which the next start knows that people wait. It is small and rarely written.
+/// Makes or removes the file by which the next start knows that people wait, and when they last did, µs since the Unix epoch.
+/// It is small and rarely written.
 fn mark(core: &Core, is_waiting: bool) -> io::Result<()> {
     if is_waiting {
-        return durable::write_private(&core.mark, b"people wait in line\n");
+        let text = format!("{WAIT}{}\n", core.contact.now_us());
+        return durable::write_private(&core.mark, text.as_bytes());
     }
     match std::fs::remove_file(&core.mark) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -199,8 +199,49 @@ async fn who_may_connect_no_further_device_stands_in_nobodys_way() {
     edge.tell(0, &[], &[]).await;
     for (device, token) in [("phone", &phone), ("tv", &tv), ("phone", &phone)] {
         let refused = as_ada(device, token).await;
-        assert_eq!((refused.status, refused.problem().as_deref()), (409, Some("device-limit")), "{refused:?}");
+        assert_eq!(
+            (refused.status, refused.problem().as_deref()),
+            (409, Some("device-limit")),
+            "{refused:?}"
+        );
     }
     let placed = ask(address, &guest).await;
     assert_eq!(placed.status, 200, "{placed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_ticket_that_opens_nothing_stands_where_they_stood() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let address = server.address;
+    let (one, ..) = waits(&place(address, None, json!({})).await);
+    let (two, at, _) = waits(&place(address, None, json!({})).await);
+    assert_eq!(at, 2);
+    let mut edge = Edge::join(address, "north-1", "north", 1).await;
+    let first = ask(address, &one).await;
+    assert_eq!(first.json()["edge"], "north-1", "{first:?}");
+    // People without tickets were faster: there is no room.
+    edge.tell(1, &[], &[]).await;
+    let (one, at, waiting) = waits(&ask(address, &one).await);
+    assert_eq!((at, waiting), (1, 2));
+    edge.tell(0, &[], &[]).await;
+    let first = ask(address, &one).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    // The edge is started anew: what was given for it before opens nothing.
+    let mut edge = Edge::join(address, "north-1", "north", 1).await;
+    let again = ask(address, &one).await;
+    assert_eq!(again.status, 200, "{again:?}");
+    assert_ne!(again.json()["ticket"], first.json()["ticket"]);
+    // It is about to stop.
+    edge.report.is_leaving = true;
+    edge.tell(0, &[], &[]).await;
+    assert_eq!(waits(&ask(address, &one).await).1, 1);
+    assert_eq!(waits(&ask(address, &two).await).1, 2);
+    let mut edge = Edge::join(address, "south-1", "south", 1).await;
+    let placed = ask(address, &one).await;
+    assert_eq!(placed.json()["edge"], "south-1", "{placed:?}");
+    // Now it is used, and the token with it.
+    let claims = opened(address, placed.json()["ticket"].as_str().unwrap()).await;
+    edge.tell(1, &[claims.jti], &[]).await;
+    assert_eq!(waits(&ask(address, &one).await).1, 2);
 }

@@ -7,7 +7,8 @@ use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
 use uuid::Uuid;
 
 use super::{
-    ACCOUNT_MAX, ADDRESS_MAX, Asking, Line, Owner, SILENCE_US, Turn, WAITING_MAX, Waiting, silence_max_us,
+    ACCOUNT_MAX, ADDRESS_MAX, Asking, Line, Owner, RETURN_US, SILENCE_US, Turn, WAITING_MAX, Waiting,
+    silence_max_us,
 };
 
 const KEY: [u8; 32] = [7; 32];
@@ -39,7 +40,7 @@ struct Hall {
 
 impl Hall {
     fn new(was_waiting: bool, now_us: i64) -> Self {
-        Self { line: Line::new(KEY, was_waiting, ADDRESS_MAX, now_us), now_us }
+        Self { line: Line::new(KEY, was_waiting.then_some(now_us), ADDRESS_MAX, now_us), now_us }
     }
 
     /// Upkeep in time, twice a second.
@@ -142,15 +143,15 @@ fn nobody_loses_the_place_while_control_could_not_answer() {
         for (at, told) in told.iter().enumerate() {
             assert_eq!(waits(hall.ask(Some(&told.token), 0, 9)).place, at + 1, "{n}");
         }
-        // Whoever does not come back leaves as ever.
-        hall.pass(SILENCE_US + S);
+        // Whoever does not come back leaves as ever, or a little later.
+        hall.pass(RETURN_US + S);
         assert_eq!(hall.line.len(), 0, "{n}");
     }
 }
 
 #[test]
 fn after_a_longer_outage_there_is_the_whole_time_to_come_back_and_a_short_one_takes_none_away() {
-    for (outage_us, left_us) in [(S, SILENCE_US - 12 * S), (2 * S, SILENCE_US), (60 * S, SILENCE_US)] {
+    for (outage_us, left_us) in [(S, SILENCE_US - 12 * S), (2 * S, RETURN_US), (60 * S, RETURN_US)] {
         let mut hall = Hall::new(false, T0);
         let told = waits(hall.ask(None, 0, 1));
         hall.pass(12 * S);
@@ -160,6 +161,74 @@ fn after_a_longer_outage_there_is_the_whole_time_to_come_back_and_a_short_one_ta
         hall.pass(S + S / 2);
         assert!(!hall.knows(&told.token), "{outage_us}");
     }
+}
+
+#[test]
+fn whoever_was_heard_after_an_outage_may_be_silent_as_ever() {
+    let mut hall = Hall::new(false, T0);
+    let (heard, silent) = (waits(hall.ask(None, 0, 1)), waits(hall.ask(None, 0, 2)));
+    hall.pass_while(60 * S, false);
+    hall.pass(S);
+    waits(hall.ask(Some(&heard.token), 0, 9));
+    hall.pass(SILENCE_US + S);
+    assert!(!hall.knows(&heard.token) && hall.knows(&silent.token));
+    assert!(goes(&hall.ask(Some(&silent.token), 1, 9)));
+}
+
+#[test]
+fn where_everything_is_slow_the_line_goes_on_slowly() {
+    let mut hall = Hall::new(true, T0);
+    waits(hall.ask(None, 9, 1));
+    let slow_until = |hall: &mut Hall, ends: &mut dyn FnMut(&mut Hall) -> bool| {
+        (0..100).position(|_| {
+            hall.now_us += 5 * S;
+            hall.line.pass(Duration::from_secs(5), true);
+            ends(hall)
+        })
+    };
+    // Who waited before the start has had the time to come back; then, whoever is silent leaves.
+    let rounds = slow_until(&mut hall, &mut |hall| hall.line.time_us >= hall.line.returning_until_us);
+    assert_eq!(rounds, Some(15));
+    assert!(goes(&hall.ask(None, 1, 2)));
+    let silent = waits(hall.ask(None, 0, 3));
+    let rounds = slow_until(&mut hall, &mut |hall| !hall.knows(&silent.token));
+    assert_eq!(rounds, Some(7));
+}
+
+#[test]
+fn a_long_outage_of_control_costs_nobody_the_place() {
+    let mut before = Hall::new(false, T0);
+    let first = waits(before.ask(None, 0, 1));
+    let second = waits(before.ask(None, 0, 2));
+    // A week later; that people waited was last known a minute after they had been heard.
+    let start_us = T0 + 7 * 24 * 3_600 * S;
+    let mut hall = Hall { line: Line::new(KEY, Some(T0 + 60 * S), ADDRESS_MAX, start_us), now_us: start_us };
+    assert_eq!(waits(hall.ask(None, 9, 3)).place, 1);
+    hall.pass(RETURN_US - S);
+    assert_eq!(waits(hall.ask(Some(&second.token), 9, 9)).place, 1);
+    assert_eq!(waits(hall.ask(Some(&first.token), 9, 9)).place, 1);
+    hall.pass(S);
+    assert!(!goes(&hall.ask(Some(&second.token), 1, 9)));
+    assert!(goes(&hall.ask(Some(&first.token), 1, 9)));
+    // Who had left long before that is a newcomer.
+    let mut hall = Hall { line: Line::new(KEY, Some(T0 + 600 * S), ADDRESS_MAX, start_us), now_us: start_us };
+    assert!(!hall.knows(&first.token));
+    assert_eq!(waits(hall.ask(None, 9, 3)).place, 1);
+}
+
+#[test]
+fn a_device_that_joined_anew_has_one_place_when_its_old_one_comes_back() {
+    let mut hall = Hall::new(false, T0);
+    let phone = device(1, "phone");
+    let old = waits(hall.ask_as(&phone, None, 0, 1));
+    waits(hall.ask(None, 0, 2));
+    hall.pass(S);
+    let Turn::Go(Some(waiter)) = hall.ask_as(&phone, Some(&old.token), 1, 9) else { panic!("it goes") };
+    assert_eq!(waits(hall.ask_as(&phone, None, 0, 3)).place, 2);
+    hall.line.put_back(waiter);
+    hall.pass(S);
+    assert_eq!(waits(hall.ask_as(&phone, None, 0, 4)).place, 1);
+    assert_eq!(hall.line.len(), 2);
 }
 
 #[test]
@@ -192,7 +261,14 @@ fn the_order_survives_a_restart() {
         let newcomer = waits(hall.ask(None, 100, 50));
         assert_eq!(newcomer.place, 5);
         // Afterwards the line goes on in the old order, without the one who did not come back in time.
-        hall.pass(SILENCE_US - 2 * S - 1);
+        for _ in 0..2 {
+            hall.pass(12 * S);
+            for n in [0, 1, 3, 4] {
+                waits(hall.ask(Some(&tokens[n].token), 100, 91));
+            }
+            waits(hall.ask(Some(&newcomer.token), 100, 92));
+        }
+        hall.pass(RETURN_US - 26 * S - 1);
         let again = [0, 1, 3, 4].map(|n| waits(hall.ask(Some(&tokens[n].token), 0, 91)).place);
         assert_eq!(again, [1, 2, 3, 4]);
         waits(hall.ask(Some(&newcomer.token), 100, 92));
@@ -217,10 +293,10 @@ fn further_back_one_asks_less_often_and_may_be_silent_for_longer() {
     // After a restart, those at the front have as long to come back as those who come from far behind them.
     let mut after = Hall::new(true, hall.now_us);
     after.pass(S);
-    waits(after.ask(Some(&told[9_000].token), 100, 90_000));
-    after.pass(SILENCE_US);
-    waits(after.ask(Some(&told[5_000].token), 100, 90_001));
-    assert!(!goes(&after.ask(Some(&told[9_000].token), 100, 90_002)));
+    waits(after.ask(Some(&told[20_000].token), 100, 90_000));
+    after.pass(RETURN_US);
+    waits(after.ask(Some(&told[15_000].token), 100, 90_001));
+    assert!(!goes(&after.ask(Some(&told[20_000].token), 100, 90_002)));
     after.pass(silence_max_us());
     assert!(!after.line.is_in_use());
 }
@@ -292,7 +368,7 @@ fn forged_and_foreign_tokens_are_newcomers() {
     let mut hall = Hall::new(false, T0);
     let own = waits(hall.ask(None, 0, 1));
     waits(hall.ask(None, 0, 2));
-    let mut foreign = Line::new([8; 32], false, ADDRESS_MAX, T0);
+    let mut foreign = Line::new([8; 32], None, ADDRESS_MAX, T0);
     let asking = Asking { owner: &guest(1), token: None, id: id(1), now_us: T0 };
     let foreign = waits(foreign.ask(&asking, 0)).token;
     let mut forged: Vec<String> = (0..own.token.len())
@@ -355,7 +431,8 @@ fn nobody_overtakes_whatever_the_crowd_does() {
             // Who was away for too long joins anew, behind the others.
             let kept = known.filter(|known| hall.knows(&known.told.token));
             assert!(kept.is_some() || silent_us == 0 || silent_us >= SILENCE_US, "seed {seed}: {silent_us}");
-            assert!(kept.is_none() || silent_us < SILENCE_US + 2 * S, "seed {seed}: {silent_us}");
+            let longest_us = if hall.line.time_us < RETURN_US { RETURN_US } else { SILENCE_US + 2 * S };
+            assert!(kept.is_none() || silent_us < longest_us, "seed {seed}: {silent_us}");
             let token = kept.as_ref().map(|kept| kept.told.token.as_str());
             joined += u64::from(kept.is_none());
             let heard_us = hall.now_us;
