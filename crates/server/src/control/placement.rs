@@ -150,6 +150,9 @@ impl Placement {
     /// Takes the report of an edge; what the edge is to do. Durable when it is answered.
     pub async fn take_report(&self, report: EdgeReport) -> Result<EdgeOrders, LinkError> {
         check_report(&report).map_err(|error| LinkError::Refused(error.to_string()))?;
+        // Guests are sent where edges are heard, whether or not the store can take what they say.
+        let now_us = self.core.contact.now_us();
+        self.core.state().house.hear(&report, now_us);
         let mut orders = self.reports.ask(report).await.map_err(|refused| match refused {
             NotDone::Busy => LinkError::Unavailable("too many reports wait".to_owned()),
             NotDone::Stopping => LinkError::Unavailable("the node is stopping".to_owned()),

@@ -110,7 +110,8 @@ impl House {
             let known = before.remove(&record.name);
             let tickets = match known {
                 Some(known) if known.record.generation == record.generation => {
-                    if known.record.number > record.number {
+                    // It may have reported since then, or what it reported is not there yet.
+                    if known.record.number >= record.number {
                         record = EdgeRecord { is_draining: record.is_draining, ..known.record };
                     }
                     known.tickets
@@ -122,6 +123,20 @@ impl House {
         }
         let capacity = |cluster: Cluster| Some((cluster.name, cluster.capacity?));
         self.clusters = clusters.into_iter().filter_map(capacity).collect();
+    }
+
+    /// Takes over what can be known of a report before the store takes it: that its edge is there, how many are, and who has come.
+    pub(super) fn hear(&mut self, report: &EdgeReport, now_us: i64) {
+        let edge = self.edges.get_mut(&report.edge);
+        let Some(edge) = edge.filter(|edge| edge.record.generation == report.generation) else { return };
+        for ticket in &report.opened {
+            edge.tickets.remove(ticket);
+        }
+        let record = &mut edge.record;
+        if report.number > record.number {
+            (record.viewers, record.is_leaving, record.heard_us) =
+                (report.viewers, report.is_leaving, now_us);
+        }
     }
 
     /// Takes over what a report says that the store has taken. Whether the edge's start is known; if it is not, the store
@@ -374,6 +389,30 @@ mod tests {
         house.refresh(vec![EdgeRecord { number: 2, ..edge("a", "north", 10, 1) }], Vec::new());
         assert!(house.note(&report("a", 2, 1, &[ticket(0)]), NOW));
         assert_eq!(house.free(NOW), 9);
+    }
+
+    #[test]
+    fn edges_are_heard_although_the_store_does_not_take_what_they_report() {
+        let mut house = house(vec![edge("a", "north", 10, 0)], &[]);
+        house.take(ticket(0), NOW + 300 * S, NOW, |_| 0).unwrap();
+        for n in 1..20 {
+            let now_us = NOW + i64::from(n) * 2 * S;
+            house.hear(&report("a", 2, n % 9, &[]), now_us);
+            // What the store knows is older.
+            house.refresh(vec![edge("a", "north", 10, 0)], Vec::new());
+            assert_eq!(house.free(now_us), u64::from(9 - n % 9));
+        }
+        let now_us = NOW + 40 * S;
+        house.hear(&report("a", 3, 5, &[ticket(0)]), now_us);
+        assert_eq!(house.free(now_us), 5);
+        // An older one, delayed, tells nothing new, and one of another start nothing at all.
+        house.hear(&report("a", 1, 9, &[]), now_us + 9 * S);
+        let other = EdgeReport { generation: Uuid::from_u128(2), ..report("a", 9, 9, &[]) };
+        house.hear(&other, now_us + 9 * S);
+        assert_eq!(house.free(now_us + 9 * S), 0, "it is silent");
+        // The store takes reports again.
+        assert!(house.note(&report("a", 4, 6, &[]), now_us + 10 * S));
+        assert_eq!(house.free(now_us + 10 * S), 4);
     }
 
     #[test]

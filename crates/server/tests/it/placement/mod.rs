@@ -3,6 +3,7 @@
 mod clusters;
 mod devices;
 mod line;
+mod outage;
 
 use std::{net::SocketAddr, path::Path};
 
@@ -97,12 +98,23 @@ impl Edge {
 
     /// Reports; what the edge is to do.
     async fn tell(&mut self, viewers: u32, opened: &[Uuid], closed: &[Uuid]) -> Value {
+        let answer = self.send(viewers, opened, closed).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// Reports; the answer as it is, for who goes on meanwhile.
+    fn send(
+        &mut self,
+        viewers: u32,
+        opened: &[Uuid],
+        closed: &[Uuid],
+    ) -> impl Future<Output = Answer> + Send + use<> {
         self.report.number += 1;
         self.report.viewers = viewers;
         (self.report.opened, self.report.closed) = (opened.to_vec(), closed.to_vec());
         let report = serde_json::to_value(&self.report).unwrap();
-        let answer = call(self.address, "POST", "/internal/v1/edges/report", Some(KEY), &report).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()
+        let address = self.address;
+        async move { call(address, "POST", "/internal/v1/edges/report", Some(KEY), &report).await }
     }
 }
