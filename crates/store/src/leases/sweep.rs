@@ -11,14 +11,15 @@ use crate::{
 impl Store {
     /// Drops leases of earlier starts of their edges, those that were never opened, and those whose edges have been silent for
     /// long; of these, what has ended stays for a day, so that an edge that comes back still learns of it. Forgets edges
-    /// that have been silent for a day. Only keeps tables small: nothing that is dropped counts. How many leases were.
+    /// that have been silent for a day, save those that are being emptied: one that comes back stays empty. Only keeps tables small: nothing that is dropped counts. How many leases were.
     pub async fn sweep_leases(&self, times: &LeaseTimes) -> Result<u64, StoreError> {
         let mut dropped = 0;
         loop {
             let mut change = self.database.change(Area::Leases).await?;
             let some = change.execute(drop_leases(times)).await?;
             let forgotten_us = silent_since(times, EDGE_FORGOTTEN_AFTER_US);
-            change.execute(sql("DELETE FROM edges WHERE heard_us < $1").bind(forgotten_us)).await?;
+            let forget = sql("DELETE FROM edges WHERE heard_us < $1 AND is_draining = 0");
+            change.execute(forget.bind(forgotten_us)).await?;
             change.commit().await?;
             dropped += some;
             if some < u64::from(SWEEP_ROWS_MAX) {

@@ -273,6 +273,13 @@ async fn what_is_long_dead_is_dropped(place: Place) {
     assert_eq!(store.edges().await.unwrap().len(), 2);
     store.sweep_leases(&times(86_500)).await.unwrap();
     assert_eq!(store.edges().await.unwrap().len(), 1, "a was heard more than a day ago, b not");
+    // One that is being emptied would come back as one that takes everybody.
+    store.set_draining("b", true).await.unwrap();
+    store.sweep_leases(&times(200_000)).await.unwrap();
+    assert!(store.edges().await.unwrap()[0].is_draining);
+    store.set_draining("b", false).await.unwrap();
+    store.sweep_leases(&times(200_000)).await.unwrap();
+    assert_eq!(store.edges().await.unwrap(), []);
 }
 
 async fn what_is_long_dead_is_dropped_however_often_control_starts(place: Place) {
