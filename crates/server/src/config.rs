@@ -219,7 +219,7 @@ impl Config {
         self.control.validate(&mut findings);
         self.accounts.validate(&mut findings);
         self.placement.validate(&mut findings);
-        edges::validate(&self.edges, &mut findings);
+        edges::validate(&self.edges, self.edge.viewers_max, &mut findings);
         self.log.validate(&mut findings);
         self.windows.validate(&mut findings);
         self.ingest.validate(&mut findings);

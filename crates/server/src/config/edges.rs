@@ -27,8 +27,15 @@ pub struct NamedEdge {
 /// Edges of one process: each has a listener, and reports by itself.
 const EDGES_MAX: usize = 64;
 
-pub(super) fn validate(edges: &[NamedEdge], findings: &mut Findings) {
+/// `viewers_max`: as many as the process takes.
+pub(super) fn validate(edges: &[NamedEdge], viewers_max: usize, findings: &mut Findings) {
     findings.expect(edges.len() <= EDGES_MAX, "edges", format_args!("at most {EDGES_MAX} edges"));
+    let capacity: u64 = edges.iter().map(|edge| u64::from(edge.capacity)).sum();
+    findings.expect(
+        usize::try_from(capacity).is_ok_and(|capacity| capacity <= viewers_max),
+        "edges",
+        format_args!("capacities of at most edge.viewers_max ({viewers_max}) together, got {capacity}"),
+    );
     for (at, edge) in edges.iter().enumerate() {
         let key = |field: &str| format!("edges[{at}].{field}");
         let twice = edges.iter().take(at).any(|other| other.name == edge.name);
@@ -77,8 +84,18 @@ mod tests {
 
     fn findings(edges: &[NamedEdge]) -> Vec<String> {
         let mut findings = Findings::default();
-        validate(edges, &mut findings);
+        validate(edges, 40, &mut findings);
         findings.0
+    }
+
+    #[test]
+    fn edges_take_no_more_than_their_process() {
+        let of = |capacity| NamedEdge { capacity, ..edge("large", 3006) };
+        assert_eq!(findings(&[edge("north-1", 3005), of(30)]), [""; 0]);
+        for capacity in [31, u32::MAX] {
+            let found = findings(&[edge("north-1", 3005), of(capacity)]);
+            assert!(found.len() == 1 && found[0].starts_with("edges: capacities"), "{found:?}");
+        }
     }
 
     #[test]
