@@ -48,7 +48,7 @@ pub(super) async fn join(
     Ok(upgrade.on_upgrade(move |socket| async move {
         let viewers = app.metrics.viewers.get_or_create_owned(&Labelled { kind: "cluster" });
         viewers.inc();
-        let mut wire = Wire::new(app.clone(), socket);
+        let mut wire = Wire::new(app.clone(), socket, entry.has_lease());
         let end = serve(&app, &mut wire, windows, &entry).await;
         wire.end(end).await;
         viewers.dec();

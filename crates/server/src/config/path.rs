@@ -222,7 +222,8 @@ pub struct EdgeConfig {
     pub moments_history: usize,
     /// A viewer that does not take a frame for so long is closed, ms.
     pub send_timeout_ms: u64,
-    /// A ping is sent after so long without a frame from the viewer, and twice that without any closes, ms.
+    /// A ping is sent after so long without a frame from the viewer, and twice that without any closes, ms. To devices of
+    /// accounts after half of `placement.ttl_ms` where that is sooner, but not sooner than 5 s.
     pub ping_ms: u64,
     /// On a graceful stop viewers are told to come back within this time, ms, each at its own moment.
     pub reconnect_spread_ms: u64,

@@ -129,9 +129,14 @@ impl Entry {
         self.user.as_deref()
     }
 
+    /// Whether it is a device's of an account.
+    pub fn has_lease(&self) -> bool {
+        self.place.lease().is_some()
+    }
+
     /// Whether somebody may watch and react in a channel now: who has a device lease always, all others as its settings say.
     pub fn may_stay_in(&self, channel: &Channel) -> bool {
-        self.place.lease().is_some() || takes_guests(channel)
+        self.has_lease() || takes_guests(channel)
     }
 
     /// Whether whoever was let in must go.

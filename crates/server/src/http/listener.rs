@@ -63,6 +63,7 @@ pub struct Server {
     connections: Arc<Semaphore>,
     config: HttpConfig,
     stall_patience: Duration,
+    vanished_after: Duration,
     tracker: TaskTracker,
     stop_accepting: CancellationToken,
     finish: CancellationToken,
@@ -99,6 +100,8 @@ impl Server {
         let stall_patience = Duration::from_millis(app.config.edge.send_timeout_ms) + STALL_MARGIN;
         Arc::new(Self {
             stall_patience,
+            // One that takes nothing, and says so, is told before.
+            vanished_after: stall_patience.max(2 * Duration::from_millis(app.config.placement.ttl_ms.into())),
             responses: Responses::new(&app.metrics),
             connections: Arc::new(Semaphore::new(config.connections_max)),
             tracker: TaskTracker::new(),
@@ -126,7 +129,7 @@ impl Server {
                 };
                 match (accepted, permit) {
                     (Ok((stream, peer)), Ok(permit)) => {
-                        if let Err(error) = prepare(&stream) {
+                        if let Err(error) = prepare(&stream, server.vanished_after) {
                             tracing::debug!(%error, "socket options not set");
                         }
                         let place = Place::new(server.app.clone(), server.tracker.clone(), permit);
@@ -236,11 +239,18 @@ impl Server {
     }
 }
 
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+/// `vanished_after`: a peer that acknowledges nothing for so long is gone. Else the kernel tries for a quarter of an hour.
+fn prepare(stream: &TcpStream, vanished_after: Duration) -> std::io::Result<()> {
     // Small frames must not wait for the acknowledgement of earlier ones.
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+        socket.set_tcp_user_timeout(Some(vanished_after))?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = vanished_after;
     Ok(())
 }
 
@@ -269,5 +279,26 @@ impl Responses {
     fn count(&self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, self.0.len());
         self.0[class - 1].inc();
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::prepare;
+
+    #[tokio::test]
+    async fn a_peer_that_acknowledges_nothing_is_given_up_by_the_kernel() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (_client, accepted) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let stream = accepted.unwrap().0;
+        prepare(&stream, Duration::from_secs(21)).unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(21)));
+        assert!(stream.nodelay().unwrap());
     }
 }

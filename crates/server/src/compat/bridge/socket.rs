@@ -81,7 +81,7 @@ pub async fn join(
     Ok(upgrade.on_upgrade(move |socket| async move {
         let viewers = app.metrics.viewers.get_or_create_owned(&Labelled { kind: "bridge" });
         viewers.inc();
-        let mut wire = Wire::new(app.clone(), socket);
+        let mut wire = Wire::new(app.clone(), socket, entry.has_lease());
         let end = serve(&app, &mut wire, messages, (&entry, channel.as_deref())).await;
         wire.end(end).await;
         viewers.dec();

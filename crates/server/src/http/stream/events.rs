@@ -13,7 +13,7 @@ use emostream_protocol::{Position, close::CloseCode};
 use futures_util::stream;
 use tokio::sync::watch;
 
-use super::{AtGate, JoinParameters, Viewer, bye, enter};
+use super::{AtGate, JoinParameters, Viewer, bye, enter, wire::ping_of};
 use crate::{
     edge::{
         gate::Entry,
@@ -24,7 +24,8 @@ use crate::{
     telemetry::Labelled,
 };
 
-/// A comment is sent after so long without an event, so that proxies keep the connection and dead ones are noticed.
+/// A comment is sent after so long without an event, so that proxies keep the connection and dead ones are noticed; sooner to
+/// those who are pinged sooner.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Answers with a stream of events.
@@ -49,7 +50,9 @@ pub async fn events(
     app.metrics.viewers.get_or_create(&Labelled { kind: "events" }).inc();
     let due = first.drain(..).map(|frame| frame.event).collect();
     let app = app.clone();
-    let follow = Following { app, session, view, due, frames: first, ended: false, entry, _gauge: gauge };
+    let keep_alive = KEEP_ALIVE.min(ping_of(&app, entry.has_lease()));
+    let follow =
+        Following { app, session, view, due, frames: first, ended: false, entry, keep_alive, _gauge: gauge };
     let body = Body::from_stream(stream::unfold(follow, |mut follow| async move {
         let chunk = follow.next().await?;
         Some((Ok::<_, Infallible>(chunk), follow))
@@ -83,6 +86,7 @@ struct Following {
     frames: Vec<Frame>,
     ended: bool,
     entry: Entry,
+    keep_alive: Duration,
     _gauge: Gauge,
 }
 
@@ -108,7 +112,7 @@ impl Following {
                     self.due.extend(self.frames.drain(..).map(|frame| frame.event));
                 }
                 code = self.entry.ended() => self.end(code),
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": keep-alive\n\n")),
+                () = tokio::time::sleep(self.keep_alive) => return Some(Bytes::from_static(b": keep-alive\n\n")),
             }
         }
         self.app.metrics.frames_sent.inc();

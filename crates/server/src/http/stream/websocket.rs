@@ -81,7 +81,7 @@ pub async fn upgrade(
                 rate_refusals: 0,
                 receipts: FuturesUnordered::new(),
                 channel,
-                wire: Wire::new(app.clone(), socket),
+                wire: Wire::new(app.clone(), socket, entry.has_lease()),
                 entry,
                 app: app.clone(),
             };

@@ -21,9 +21,20 @@ const READ_BUFFER_BYTES: usize = 1024;
 /// Bytes that may wait for a viewer's socket: one turn's frames at most, with a long history resumed.
 const WRITE_BUFFER_BYTES_MAX: usize = 1 << 20;
 
+/// Who holds a device's place and says nothing is asked whether they are still there after half of a lease's time to live, but
+/// not sooner than this: nobody else of the account can have the place until it is known that they are not.
+const LEASED_PING_LEAST: Duration = Duration::from_secs(5);
+
+/// How long a viewer may say nothing before it is pinged.
+pub(crate) fn ping_of(app: &App, has_lease: bool) -> Duration {
+    let ping = Duration::from_millis(app.config.edge.ping_ms);
+    let half = Duration::from_millis(app.config.placement.ttl_ms.into()) / 2;
+    if has_lease { ping.min(half.max(LEASED_PING_LEAST)) } else { ping }
+}
+
 /// Upgrades only to close with a code.
 pub(crate) fn close(app: Arc<App>, upgrade: WebSocketUpgrade, code: CloseCode) -> Response {
-    upgrade.on_upgrade(move |socket| Wire::new(app, socket).end(End::Close(code, None)))
+    upgrade.on_upgrade(move |socket| Wire::new(app, socket, false).end(End::Close(code, None)))
 }
 
 /// How a connection ended.
@@ -58,12 +69,11 @@ pub(crate) fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
 }
 
 impl Wire {
-    /// Takes over a socket; its times are those of the configuration.
-    pub(crate) fn new(app: Arc<App>, socket: WebSocket) -> Self {
-        let config = &app.config.edge;
+    /// Takes over a socket; its times are those of the configuration. `has_lease`: its viewer holds a device's place.
+    pub(crate) fn new(app: Arc<App>, socket: WebSocket, has_lease: bool) -> Self {
         Self {
-            send_timeout: Duration::from_millis(config.send_timeout_ms),
-            ping: Duration::from_millis(config.ping_ms),
+            send_timeout: Duration::from_millis(app.config.edge.send_timeout_ms),
+            ping: ping_of(&app, has_lease),
             heard_at: Instant::now(),
             pinged: false,
             socket,

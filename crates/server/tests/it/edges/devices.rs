@@ -2,6 +2,7 @@
 //! gone.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{House, Placed, closed, end_of, place_device};
 use crate::harness::{
@@ -125,4 +126,50 @@ async fn whoever_removes_the_account_ends_its_connections() {
     has_reported(&house).await;
     never_opens(&unused).await;
     assert!(house.server.process.stderr().contains("its lease has ended"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_says_nothing_any_more_gives_its_place_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::start(dir.path(), &[50], &["edge.ping_ms=3600000"]).await;
+    let mut ada = house.member("ada").await;
+    // Nobody reads what comes for it, so that no ping is answered; nothing says that its connection has ended.
+    let (_phone, _) = connect(&mut ada, "phone").await;
+    let mut guest = house.guest().await.join("main").await;
+    guest.next_of("hello").await;
+    let next = async || {
+        let answer = place_device(&mut ada, "laptop").await;
+        (answer.status == 200).then_some(())
+    };
+    wait_for("the place of the device that vanished", next).await;
+    let metrics = get(house.address(), "/metrics").await.unwrap();
+    let text = String::from_utf8_lossy(&metrics.body).into_owned();
+    assert!(text.contains("emostream_viewers_closed_total{kind=\"idle\"} 1"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_only_listens_hears_often_that_it_is_still_connected() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::start(dir.path(), &[50], &[]).await;
+    let mut ada = house.member("ada").await;
+    let device = Placed::of(&place_device(&mut ada, "phone").await);
+    let guest = house.guest().await;
+    // Until the first comment: in a quiet channel nothing else is written, by which a dead connection would be noticed.
+    let listen = async |placed: Placed| {
+        let mut stream = tokio::net::TcpStream::connect(placed.address).await.unwrap();
+        let path = format!("/v1/channels/main/events?ticket={}", placed.ticket);
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let (mut heard, mut more) = (Vec::new(), [0; 4_096]);
+        while !heard.windows(12).any(|bytes| bytes == b": keep-alive") {
+            let read = stream.read(&mut more).await.unwrap();
+            assert!(read > 0, "{}", String::from_utf8_lossy(&heard));
+            heard.extend_from_slice(&more[..read]);
+        }
+    };
+    // A guest is told so three times more rarely.
+    tokio::select! {
+        biased;
+        () = listen(device) => {}
+        () = listen(guest) => panic!("the guest first"),
+    }
 }
