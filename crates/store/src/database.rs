@@ -1,5 +1,6 @@
 //! The two databases behind one interface: reads beside one writer, and transactions that wait for each other by area.
 
+pub(crate) mod claim;
 pub(crate) mod many;
 pub(crate) mod open;
 pub(crate) mod postgres;

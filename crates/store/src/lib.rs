@@ -28,6 +28,7 @@ pub use archive::{
 pub use channels::{ChannelChange, ChannelRecord, NewChannel};
 pub use clusters::{Cluster, EdgeRecord};
 pub use database::{
+    claim::Claim,
     open::{Store, StoreOptions},
     schema::Schema,
 };

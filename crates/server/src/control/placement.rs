@@ -34,6 +34,7 @@ mod group;
 mod house;
 mod line;
 mod places;
+mod standby;
 mod taken;
 mod upkeep;
 
@@ -47,6 +48,7 @@ pub use house::{EdgeState, Hearing};
 use line::Line;
 pub use line::Waiting;
 pub use places::{Check, Device, Placed, Wanted, Who};
+use standby::Standby;
 
 /// Tickets that an account may ask for: 50 at once, then five a second. Each takes a place until it is used.
 const ACCOUNT: (u32, u32) = (5, 50);
@@ -89,6 +91,10 @@ struct Core {
     state: Mutex<State>,
     metrics: Arc<Metrics>,
     mark: PathBuf,
+    standby: Standby,
+    /// The line's key, and places in it of guests of one address.
+    line: ([u8; 32], usize),
+    ttl_us: i64,
 }
 
 struct State {
@@ -116,11 +122,24 @@ impl Placement {
         let guests = AddressLimits::new(config.guests_per_s, config.guests_burst);
         // Where a venue is behind one address, nobody counts its guests.
         let address_max = if guests.is_off() { usize::MAX } else { line::ADDRESS_MAX };
-        let line = Line::new(signer.line_key(), waited_us, address_max, contact.now_us());
+        let of_line = (signer.line_key(), address_max);
+        let line = Line::new(of_line.0, waited_us, address_max, contact.now_us());
         let state = Mutex::new(State { house: House::new(hearing), line, given: Given::new(hearing.ttl_us) });
         let tiers: Vec<_> = accounts.tiers().collect();
         let tiers = TierLimits::new(&tiers, accounts.default_devices())?;
-        let core = Arc::new(Core { store: store.clone(), tiers, contact, state, metrics, mark });
+        let core = Arc::new(Core {
+            store: store.clone(),
+            tiers,
+            contact,
+            state,
+            metrics,
+            mark,
+            standby: Standby::default(),
+            line: of_line,
+            ttl_us: hearing.ttl_us,
+        });
+        let mut claim = store.claim();
+        standby::begin(&core, &mut claim).await;
         core.refresh().await?;
         let placement = Arc::new(Self {
             store,
@@ -133,13 +152,23 @@ impl Placement {
             reports: reports(&core, tasks),
             core: core.clone(),
         });
-        tasks.spawn_essential("placement", upkeep::run(core, waited_us.is_some(), tasks.stop.clone()));
+        tasks.spawn_essential("placement", upkeep::run(core, claim, waited_us.is_some(), tasks.stop.clone()));
         Ok(placement)
     }
 
     /// Whether the store answers.
     pub fn store_answers(&self) -> bool {
         self.core.contact.is_answering()
+    }
+
+    /// Whether another process with control places viewers, and this one does not.
+    pub fn stands_by(&self) -> bool {
+        self.core.standby.is_on()
+    }
+
+    /// What to answer then.
+    pub fn refuse_on_standby(&self) -> Result<(), Problem> {
+        if self.stands_by() { Err(Standby::problem()) } else { Ok(()) }
     }
 
     /// Public halves of the keys that tickets are signed with.
@@ -149,6 +178,9 @@ impl Placement {
 
     /// Takes the report of an edge; what the edge is to do. Durable when it is answered.
     pub async fn take_report(&self, report: EdgeReport) -> Result<EdgeOrders, LinkError> {
+        if self.stands_by() {
+            return Err(LinkError::Unavailable(Standby::WHY.to_owned()));
+        }
         check_report(&report).map_err(|error| LinkError::Refused(error.to_string()))?;
         // Guests are sent where edges are heard, whether or not the store can take what they say.
         let now_us = self.core.contact.now_us();

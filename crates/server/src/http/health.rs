@@ -78,6 +78,10 @@ pub fn readiness(app: &App) -> Readiness {
     if is_answering == Some(false) && app.intake.is_none() && app.edge.is_none() {
         waiting_for.push("control: the store does not answer");
     }
+    let stands_by = app.control.as_ref().is_some_and(|control| control.placement.stands_by());
+    if stands_by && app.intake.is_none() && app.edge.is_none() {
+        waiting_for.push("control: another process places viewers on this store");
+    }
     let store = is_answering.map(|is_answering| if is_answering { "ok" } else { "silent" });
     Readiness { ready: waiting_for.is_empty(), waiting_for, store }
 }

@@ -146,6 +146,15 @@ impl Postgres {
         found
     }
 
+    /// What to connect with apart from all others.
+    pub(super) fn settings_of<const N: usize>(
+        &self,
+        name: &str,
+        options: [(&str, &str); N],
+    ) -> PgConnectOptions {
+        self.settings.clone().application_name(name).options(options)
+    }
+
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writers.close().await;

@@ -3,7 +3,7 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use emostream_store::{Reserved, Store, StoreError, StoreOptions};
+use emostream_store::{Claim, Reserved, Store, StoreError, StoreOptions};
 use sqlx::Connection;
 
 use crate::{
@@ -169,4 +169,34 @@ async fn there_are_no_more_connections_than_allowed() {
     }
     // Four write.
     assert!((2..=7).contains(&most), "{most} connections");
+}
+
+#[tokio::test]
+async fn one_process_has_the_claim_until_it_ends_or_its_connection_does() {
+    let Some(server) = Server::start("true") else { return };
+    let open = async || Store::open(&server.url(""), &StoreOptions::default()).await.unwrap();
+    let (one, other) = (open().await, open().await);
+    let (mut first, mut second) = (one.claim(), other.claim());
+    for _ in 0..3 {
+        assert_eq!((first.hold().await, second.hold().await), (Ok(true), Ok(false)));
+    }
+    // Who goes, whether or not it says so, leaves it to the next.
+    drop(first);
+    until_held(&mut second).await;
+    let mut first = one.claim();
+    assert_eq!(first.hold().await, Ok(false));
+    // The database is away: nobody knows. When it is back, whoever is first has it.
+    server.run("postgres_pause fast");
+    assert!(matches!(second.hold().await, Err(StoreError::Unavailable(_))));
+    server.run("postgres_again");
+    until_held(&mut first).await;
+    assert_eq!((second.hold().await, first.hold().await), (Ok(false), Ok(true)));
+}
+
+async fn until_held(claim: &mut Claim) {
+    let began = tokio::time::Instant::now();
+    while claim.hold().await != Ok(true) {
+        assert!(began.elapsed() < Duration::from_secs(180), "the claim is nobody's");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

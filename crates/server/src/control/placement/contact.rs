@@ -97,6 +97,12 @@ impl Contact {
         state.untaken = state.untaken.filter(|_| done.is_err()).map(|(since, _)| (since, now));
     }
 
+    /// From now on edges report here: they have one time to live to do so.
+    pub(super) fn begin_anew(&self) {
+        let mut state = self.state();
+        state.grace_from_us = state.seen.1;
+    }
+
     /// Takes note of what came of a change of records, or of reading them.
     pub(super) fn note<T>(&self, done: &Result<T, StoreError>, is_change: bool) {
         let mut state = self.state();

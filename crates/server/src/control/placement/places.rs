@@ -175,6 +175,7 @@ impl Placement {
     }
 
     async fn find(&self, wanted: Wanted, check: Check<'_>) -> Result<Placed, Problem> {
+        self.refuse_on_standby()?;
         if let Some(ending) = &wanted.end_device {
             check_device("end_device_id", ending, 1)?;
         }

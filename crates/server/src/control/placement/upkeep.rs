@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use emostream_store::Claim;
 use tokio_util::sync::CancellationToken;
 
-use super::{Core, EdgeState, State};
+use super::{Core, EdgeState, State, standby};
 use crate::{durable, telemetry::Labelled};
 
 /// What others change in the store is seen after so long.
@@ -36,14 +37,21 @@ pub(super) fn waited_us(mark: &Path, now_us: i64) -> Option<i64> {
 }
 
 /// Runs until the node stops. `is_marked`: the mark of a waiting line is there.
-pub(super) async fn run(core: Arc<Core>, mut is_marked: bool, stop: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn run(
+    core: Arc<Core>,
+    mut claim: Claim,
+    mut is_marked: bool,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let mut round: u64 = 0;
+    let mut lost = None;
     // The time of the line: a clock that never steps.
     let mut passed_from = Instant::now();
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         round += 1;
         // Whether the store answers is told where it stops to do so and where it does again.
         let is_read = core.refresh().await.is_ok();
+        standby::look(&core, &mut claim, &mut lost).await;
         if is_read && round.is_multiple_of(SWEEP_ROUNDS) {
             match core.store.sweep_leases(&core.contact.times()).await {
                 Ok(0) => {}
@@ -54,7 +62,8 @@ pub(super) async fn run(core: Arc<Core>, mut is_marked: bool, stop: Cancellation
         let passed = std::mem::replace(&mut passed_from, Instant::now()).elapsed();
         core.state().line.pass(passed, is_read);
         let is_waiting = tidy(&core);
-        if is_marked != is_waiting || is_waiting && round.is_multiple_of(MARK_ROUNDS) {
+        let is_due = is_marked != is_waiting || is_waiting && round.is_multiple_of(MARK_ROUNDS);
+        if is_due && !core.standby.is_on() {
             match mark(&core, is_waiting) {
                 Ok(()) => is_marked = is_waiting,
                 Err(error) => {

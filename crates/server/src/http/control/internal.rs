@@ -43,7 +43,10 @@ pub struct SharedKeys {
 
 /// `GET /internal/v1/keys`.
 pub async fn keys(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let tickets = app.control()?.placement.keys().clone();
+    let placement = &app.control()?.placement;
+    // Whoever asked another process next would not know what was signed with these.
+    placement.refuse_on_standby()?;
+    let tickets = placement.keys().clone();
     let guest = app.guest_keys.load().to_json();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(SharedKeys { guest, tickets })).into_response())
 }

@@ -22,7 +22,7 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/internal/v1/keys",
         access: Access::Node,
-        errors: &[ErrorType::RoleNotHere],
+        errors: &[ErrorType::ControlUnavailable, ErrorType::RoleNotHere],
         document: plain_document(
             "The keys that all nodes share; for nodes of the fleet only",
             "application/json",
