@@ -2,7 +2,12 @@
 //! `compat.notify_networks` are called, the name is resolved once and that address is connected to, there is one kind of
 //! request, with a time-out, no redirect is followed, and nothing of an answer is shown to anybody.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use axum::http::{Request, Uri, header};
@@ -13,19 +18,25 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpStream, lookup_host},
     sync::Semaphore,
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 
 use crate::config::{CompatConfig, Network};
 
-/// Calls that are under way at once: clients that answer slowly wait for each other, and for nobody else.
+/// Calls that are under way at once.
 const CALLS_MAX: usize = 64;
+
+/// Those among them to one address: clients there that answer slowly wait for each other, and others hardly for them.
+const CALLS_PER_ADDRESS_MAX: usize = 8;
 
 /// Names that are resolved at once.
 const LOOKUPS_MAX: usize = 4;
 
 /// Resolving takes this long at most.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Resolving takes this long at most with the time for which it waits for others.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer that are read, so that the connection can be used again.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
@@ -38,7 +49,26 @@ pub(super) struct Calls {
     networks: Vec<Network>,
     patience: Duration,
     at_once: Semaphore,
+    /// Of addresses that are being called, or waited for.
+    shares: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
     lookups: Semaphore,
+}
+
+/// What one address may have of all calls, for as long as somebody calls it.
+struct Share<'a> {
+    calls: &'a Calls,
+    address: IpAddr,
+    semaphore: Arc<Semaphore>,
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut shares = self.calls.shares();
+        // This one, and that of the map.
+        if Arc::strong_count(&self.semaphore) <= 2 {
+            shares.remove(&self.address);
+        }
+    }
 }
 
 /// Where a client is called: never anywhere else, whatever its name stands for later.
@@ -67,8 +97,14 @@ impl Calls {
             networks: config.notify_networks.clone(),
             patience: Duration::from_millis(config.notify_timeout_ms),
             at_once: Semaphore::new(CALLS_MAX),
+            shares: Mutex::default(),
             lookups: Semaphore::new(LOOKUPS_MAX),
         }
+    }
+
+    /// The same as [`Self::resolve`], in bounded time: an error where too many names are being looked up.
+    pub(super) async fn resolve_soon(&self, url: &Uri) -> Result<Option<Address>, Elapsed> {
+        timeout(RESOLVE_PATIENCE, self.resolve(url)).await
     }
 
     /// The address behind a URL, if it may be called. Why not is not told: it would tell what names stand for here.
@@ -106,7 +142,9 @@ impl Calls {
         messages: &[Bytes],
         sent: &mut usize,
     ) -> anyhow::Result<()> {
+        let share = self.share(to);
         while *sent < messages.len() {
+            let _own = share.semaphore.acquire().await.context("the node stops")?;
             let _call = self.at_once.acquire().await.context("the node stops")?;
             let before = *sent;
             let round = timeout(self.patience, self.over_one_connection(to, messages, sent)).await;
@@ -147,8 +185,21 @@ impl Calls {
         }
     }
 
+    fn share(&self, to: &Address) -> Share<'_> {
+        let address = to.socket.ip();
+        let new = || Arc::new(Semaphore::new(CALLS_PER_ADDRESS_MAX));
+        let semaphore = self.shares().entry(address).or_insert_with(new).clone();
+        Share { calls: self, address, semaphore }
+    }
+
+    fn shares(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Semaphore>>> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether somebody still listens there.
     pub(super) async fn reach(&self, to: &Address) -> anyhow::Result<()> {
+        let share = self.share(to);
+        let _own = share.semaphore.acquire().await.context("the node stops")?;
         let _call = self.at_once.acquire().await.context("the node stops")?;
         timeout(self.patience, TcpStream::connect(to.socket))
             .await
@@ -179,6 +230,21 @@ mod tests {
     fn calls(networks: &[&str]) -> Calls {
         let notify_networks = networks.iter().map(|text| text.parse().unwrap()).collect();
         Calls::new(&CompatConfig { notify_networks, ..CompatConfig::default() })
+    }
+
+    #[tokio::test]
+    async fn a_share_lasts_while_somebody_calls_and_nobody_waits_for_names_without_end() {
+        let calls = calls(&["127.0.0.0/8"]);
+        let to = calls.resolve_soon(&parse("http://127.0.0.1:81/").unwrap()).await.unwrap().unwrap();
+        let (one, other) = (calls.share(&to), calls.share(&to));
+        assert!(std::sync::Arc::ptr_eq(&one.semaphore, &other.semaphore));
+        drop(one);
+        assert_eq!(calls.shares().len(), 1);
+        drop(other);
+        assert_eq!(calls.shares().len(), 0);
+        let _others = calls.lookups.acquire_many(4).await.unwrap();
+        assert!(calls.resolve_soon(&parse("http://localhost/").unwrap()).await.is_err());
+        assert!(calls.resolve_soon(&parse("http://127.0.0.1/").unwrap()).await.is_ok());
     }
 
     #[test]

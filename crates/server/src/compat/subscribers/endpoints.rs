@@ -1,6 +1,6 @@
 //! System D's calls: register, deregister, and reading what is broadcast.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -68,6 +68,13 @@ pub(in crate::compat) async fn register(app: &App, at: At<'_>, body: Value) -> R
             "expected a host that this server may call, which compat.notify_networks lists; without client_url, read \
              GET /notify-client?client_id=",
         )),
+        Err(Refused::Busy) => Err(Problem {
+            retry_after: Some(Duration::from_secs(POLL_S)),
+            ..Problem::new(
+                ErrorType::Overloaded,
+                "too many hosts of client_urls are being looked up; ask again",
+            )
+        }),
         Err(Refused::Full { capacity }) => {
             let full = SubscribersFull { error: "every place is taken; ask again", capacity };
             Ok((StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, POLL_S)], Json(full)).into_response())

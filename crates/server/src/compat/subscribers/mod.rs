@@ -63,6 +63,8 @@ impl<'a> From<&'a AtGate> for At<'a> {
 pub(super) enum Refused {
     /// Nobody may be called at this address.
     Address,
+    /// Too many names of addresses are being looked up.
+    Busy,
     /// Every place is taken, of so many.
     Full { capacity: u32 },
     /// Nobody gets a place without a ticket, or a guest none in this channel.
@@ -119,7 +121,10 @@ impl Subscribers {
     ) -> Result<Arc<Subscriber>, Refused> {
         let called_at = match url {
             None => None,
-            Some(url) => Some(self.calls.resolve(url).await.ok_or(Refused::Address)?),
+            Some(url) => {
+                let resolved = self.calls.resolve_soon(url).await.map_err(|_| Refused::Busy)?;
+                Some(resolved.ok_or(Refused::Address)?)
+            }
         };
         let subscriber = self.room_for(at, client)?;
         let number = self.registrations.fetch_add(1, Ordering::Relaxed);

@@ -60,8 +60,8 @@ pub(super) struct Client {
 
 /// How a client gets its windows.
 enum How {
-    /// It is called.
-    Called,
+    /// It is called. It may read besides, on its newest connection.
+    Called(CancellationToken),
     /// It reads, since the read with this number.
     Reading(u64),
     /// It will read, or read until then: what it has not read yet waits.
@@ -70,7 +70,8 @@ enum How {
 
 impl Client {
     pub(super) fn called(number: u64) -> Self {
-        Self { number, how: How::Called, end: CancellationToken::new() }
+        let end = CancellationToken::new();
+        Self { number, how: How::Called(end.child_token()), end }
     }
 
     pub(super) fn waiting(number: u64, windows: Receiver) -> Self {
@@ -144,9 +145,11 @@ impl Subscriber {
                 client.end = CancellationToken::new();
                 (read + 1, from_now_on())
             }
-            How::Called => {
-                client.how = How::Called;
-                return Some(Reading::of_called(from_now_on(), client.end.clone()));
+            How::Called(earlier) => {
+                earlier.cancel();
+                let newest = client.end.child_token();
+                client.how = How::Called(newest.clone());
+                return Some(Reading::of_called(from_now_on(), newest));
             }
         };
         client.how = How::Reading(read);

@@ -320,3 +320,49 @@ async fn d_a_channel_for_members_and_an_edge_with_tickets_only_have_no_place_for
     let refused = register(server.address).await;
     assert_eq!(refused.status, 403, "not that every place is taken: {refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d_clients_that_answer_nothing_keep_no_other_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [r#"compat.notify_networks=["127.0.0.0/8"]"#, "compat.notify_timeout_ms=30000"];
+    let args: Vec<_> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
+    let server = start(dir.path(), &args);
+    let address = server.address;
+    let register = async |client: &str, at: SocketAddr| {
+        let body = json!({"client_id": client, "client_url": format!("http://{at}/")});
+        assert_eq!(call(address, "/register", &body).await.status, 200);
+    };
+    let silent = Called::listen("127.0.0.2", "").await;
+    for n in 0..100 {
+        register(&format!("s{n}"), silent.address).await;
+    }
+    tap(address, "happy");
+    wait_for("calls of the silent", async || (silent.connections() >= 8).then_some(())).await;
+    // All of them want to be called now.
+    let honest = Called::listen("127.0.0.1", TAKEN).await;
+    register("honest", honest.address).await;
+    tap(address, "sad");
+    assert_eq!(honest.first_request().await.1["emoji_type"], "😢");
+    // Not as many as there may be calls of all.
+    assert!(silent.connections() < 64, "{}", silent.connections());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d_who_is_called_reads_on_one_connection_besides() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &["--set", r#"compat.notify_networks=["127.0.0.0/8"]"#]);
+    let called = Called::listen("127.0.0.1", TAKEN).await;
+    let register = json!({"client_id": "c1", "client_url": format!("http://{}/", called.address)});
+    assert_eq!(call(server.address, "/register", &register).await.status, 200);
+    let mut readers = Vec::new();
+    for _ in 0..4 {
+        readers.push(Reader::open(server.address, "c1").await);
+    }
+    let mut newest = readers.pop().unwrap();
+    for mut reader in readers {
+        assert_eq!(reader.next().await, None);
+    }
+    tap(server.address, "sad");
+    assert_eq!(newest.next().await.unwrap()["emoji_type"], "😢");
+    assert_eq!(called.first_request().await.1["emoji_type"], "😢");
+}
