@@ -27,6 +27,10 @@ pub struct Readiness {
     /// On a node with control, whether its store answers: `ok` or `silent`. Reactions and viewers do without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<&'static str>,
+    /// On a node with control, whether it places viewers: `places`, or `stands-by` where another process on the same store
+    /// does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control: Option<&'static str>,
 }
 
 /// Answer of `/health`.
@@ -78,12 +82,13 @@ pub fn readiness(app: &App) -> Readiness {
     if is_answering == Some(false) && app.intake.is_none() && app.edge.is_none() {
         waiting_for.push("control: the store does not answer");
     }
-    let stands_by = app.control.as_ref().is_some_and(|control| control.placement.stands_by());
-    if stands_by && app.intake.is_none() && app.edge.is_none() {
+    let stands_by = app.control.as_ref().map(|control| control.placement.stands_by());
+    if stands_by == Some(true) && app.intake.is_none() && app.edge.is_none() {
         waiting_for.push("control: another process places viewers on this store");
     }
     let store = is_answering.map(|is_answering| if is_answering { "ok" } else { "silent" });
-    Readiness { ready: waiting_for.is_empty(), waiting_for, store }
+    let control = stands_by.map(|stands_by| if stands_by { "stands-by" } else { "places" });
+    Readiness { ready: waiting_for.is_empty(), waiting_for, store, control }
 }
 
 /// `GET /health`, with the fields that clients of system E read.

@@ -4,6 +4,7 @@ mod clusters;
 mod devices;
 mod line;
 mod outage;
+mod standby;
 
 use std::{net::SocketAddr, path::Path};
 
