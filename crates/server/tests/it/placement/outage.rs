@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
 
 use super::{Edge, call, member, opened, place, start};
@@ -34,8 +34,9 @@ async fn guests_are_placed_while_the_store_takes_nothing() {
     let file = format!("sqlite://{}", dir.path().join("emostream.db").display());
     let mut database = SqliteConnection::connect(&file).await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut database).await.unwrap();
+    let mut sent = JoinSet::new();
     let mut report = async |opened: &[Uuid]| {
-        tokio::spawn(edge.send(1, opened, &[]));
+        sent.spawn(edge.send(1, opened, &[]));
         tokio::time::sleep(Duration::from_millis(250)).await;
     };
     let until = Instant::now() + 2 * TTL;
