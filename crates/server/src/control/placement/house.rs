@@ -394,7 +394,7 @@ mod tests {
     #[test]
     fn edges_are_heard_although_the_store_does_not_take_what_they_report() {
         let mut house = house(vec![edge("a", "north", 10, 0)], &[]);
-        house.take(ticket(0), NOW + 300 * S, NOW, |_| 0).unwrap();
+        house.take(ticket(0), NOW + 300 * S, NOW, None, |_| 0).unwrap();
         for n in 1..20 {
             let now_us = NOW + i64::from(n) * 2 * S;
             house.hear(&report("a", 2, n % 9, &[]), now_us);
