@@ -362,7 +362,7 @@ impl Gate {
                  each process a name of its own (node_name, or the names of `edges`), or stop one of them"
             ),
             Some(false) => {
-                tracing::info!(edge = self.name, "no other process has this edge's place any more")
+                tracing::info!(edge = self.name, "no other process has this edge's place any more");
             }
             None => {}
         }

@@ -83,7 +83,7 @@ async fn no_new_name_looks_like_anothers(place: Place) {
     // Nobody becomes admin for looking like one.
     let refused = store.upsert_admin(someone(6, "", Role::Admin).id, "ａｄｍｉｎ", "$hash", NOW).await;
     assert_eq!(refused, Err(StoreError::Conflict { what: "user name" }));
-    assert_eq!(store.users(None, 10).await.unwrap().items, [admin.clone()]);
+    assert_eq!(store.users(None, 10).await.unwrap().items, std::slice::from_ref(&admin));
     // Who logs in types the name as it is.
     assert_eq!(store.user_by_name("ａｄｍｉｎ").await.unwrap(), None);
     store.delete_user(admin.id).await.unwrap_err();
