@@ -29,7 +29,9 @@ pub use edges::NamedEdge;
 pub use fleet::{BridgeConfig, BridgeFrom, InternalConfig, RelayConfig, TlsFiles};
 pub use kafka::{KafkaConfig, SaslMechanism, SecurityProtocol};
 pub use layers::{ConfigError, Layers, load};
-pub use path::{Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, WindowsConfig};
+pub use path::{
+    Durability, EdgeConfig, HttpConfig, IngestConfig, LogConfig, LogKind, ProxyHeader, WindowsConfig,
+};
 pub use preset::Preset;
 pub use projector::{LineCompression, LineShape, ProjectorConfig};
 pub use site::{ContactConfig, SiteConfig};

@@ -84,6 +84,12 @@ impl Listeners {
         self.common.iter().chain(&self.edges).map(TcpListener::local_addr).collect()
     }
 
+    /// All ports of this process.
+    fn ports(&self, internal: Option<&TcpListener>) -> std::io::Result<Vec<u16>> {
+        let all = self.common.iter().chain(&self.edges).chain(internal);
+        all.map(|listener| Ok(listener.local_addr()?.port())).collect()
+    }
+
     fn serve(self, server: &Arc<Server>, edge: Option<&Edge>) {
         for listener in self.common {
             server.serve(listener, AtGate(edge.map(|edge| edge.common.clone())));
@@ -145,7 +151,9 @@ impl Node {
         let starting_edge = || shared.start_edge(&listeners, control.as_ref());
         let edge = roles.contains(&Role::Edge).then(starting_edge).transpose()?;
         let bridge = roles.contains(&Role::Edge).then(|| shared.start_bridge()).transpose()?;
-        let subscribers = edge.as_ref().map(|edge| shared.start_subscribers(edge)).transpose()?;
+        let own_ports = listeners.ports(internal.as_ref())?;
+        let starting = |edge| shared.start_subscribers(edge, &own_ports);
+        let subscribers = edge.as_ref().map(starting).transpose()?;
         shared.start_console()?;
         let foreign = shared.start_foreign(&roles)?;
 

@@ -37,8 +37,6 @@ export const CLOSE_CODES = {
   frameTooLarge: 4501,
   /** There is no such channel. */
   unknownChannel: 4502,
-  /** The login was refused. */
-  unauthorized: 4503,
   /** The same device has connected anew, in another window or elsewhere. */
   takenOver: 4504,
   /** The account's owner, or an admin, has ended this device's connection. */

@@ -42,7 +42,7 @@ it.each([1000, 1001, 1006, 1011, 4000, 4499, 5000])('comes back after close code
   expect(sockets).toHaveLength(2);
 });
 
-it.each([4500, 4503, 4999])('stays away after close code %i', (code) => {
+it.each([4500, 4506, 4999])('stays away after close code %i', (code) => {
   const { sockets, newest, viewer } = openViewer();
   newest().lose(code, 'unknown-channel');
   expect(viewer.state).toEqual({ phase: 'ended', code, reason: 'unknown-channel' });

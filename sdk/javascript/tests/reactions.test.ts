@@ -133,10 +133,10 @@ it('rejects everything when the stream ends, and every later tap', async () => {
   const { newest, viewer } = openViewer();
   newest().hello();
   const before = outcome(viewer.react('🔥'));
-  newest().lose(4503, 'unauthorized');
+  newest().lose(4506, 'guests-refused');
   const after = outcome(viewer.react('🔥'));
   await settle();
-  expect(before.error).toMatchObject({ code: 'closed', message: 'unauthorized' });
+  expect(before.error).toMatchObject({ code: 'closed', message: 'guests-refused' });
   expect(after.error).toMatchObject({ code: 'closed' });
 });
 

@@ -43,7 +43,6 @@ export const liveTexts = {
     endings: {
       'unknown-channel': 'Ended: no such channel',
       'channel-not-found': 'Ended: no such channel',
-      unauthorized: 'Ended: not allowed',
       'taken-over': 'Ended: this device watches elsewhere',
       'device-ended': 'Ended by another device',
       'account-gone': 'Ended: the account is gone',

@@ -29,8 +29,7 @@ pub enum CloseCode {
     FrameTooLarge = 4501,
     /// The channel does not exist.
     UnknownChannel = 4502,
-    /// The credential was refused.
-    Unauthorized = 4503,
+    // 4503 was never sent, and stands for nothing.
     /// The same device has connected anew, here or elsewhere.
     TakenOver = 4504,
     /// The account's owner, or an admin, has ended this device's connection.
@@ -61,7 +60,6 @@ impl CloseCode {
             Self::BadFrame => "bad-frame",
             Self::FrameTooLarge => "frame-too-large",
             Self::UnknownChannel => "unknown-channel",
-            Self::Unauthorized => "unauthorized",
             Self::TakenOver => "taken-over",
             Self::DeviceEnded => "device-ended",
             Self::GuestsRefused => "guests-refused",

@@ -34,14 +34,62 @@ pub struct TapAnswer {
     pub(super) message_id: String,
 }
 
-/// Name and password of an account.
+/// Name and password of an account: `username` is system A's, `name` is system B's, with what goes on from an answer that said
+/// to come again.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a body that is read field by field")]
 pub struct Login {
-    /// Name of the account.
-    username: String,
+    /// System A: name of the account.
+    username: Option<String>,
+    /// System B: name of the account.
+    name: Option<String>,
     /// Its password.
-    password: String,
+    password: Option<String>,
+    /// System B, instead of the password: `token` of an earlier answer.
+    token: Option<String>,
+    /// System B: `line.token` of an answer that said to wait.
+    line: Option<String>,
+    /// System B: the same whenever the device comes back; absent: a new one, which the answer tells.
+    device_id: Option<String>,
+    /// System B: a name for its owner; absent: that of its program.
+    device_name: Option<String>,
+    /// System B: a device of one's own to be ended once there is a place for this one.
+    end_device_id: Option<String>,
+}
+
+/// What a login answers: the token, and to system B's users their place.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes an answer of two forms")]
+pub struct LoginAnswer {
+    /// For `Authorization: Bearer`: a JWT, HS256, with `username`, `iat` and `exp` = `iat` + 3600 s.
+    token: String,
+    /// System B: tier of the account.
+    tier: Option<u8>,
+    /// System B: the allotted cluster.
+    #[schema(inline)]
+    cluster: Option<ClusterPlace>,
+    /// System B: opens one connection there, `/?ticket=`, within half a minute.
+    ticket: Option<String>,
+    /// System B: the device, which takes over its own place.
+    device_id: Option<String>,
+}
+
+/// What a registration answers: system B's account with 201, or system D's place with 200.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes an answer of two forms")]
+pub struct RegisterAnswer {
+    /// System B: name of the account.
+    name: Option<String>,
+    /// System B: its tier.
+    tier: Option<u8>,
+    /// System D: the edge that holds the place.
+    subscriber: Option<String>,
+    /// System D: that edge's cluster.
+    cluster: Option<String>,
+    /// System D: places that the subscriber has.
+    capacity: Option<u32>,
+    /// System D: where the subscriber is, if that is not where the client asked.
+    url: Option<String>,
 }
 
 /// A new account of system B, or a client of system D that wants a place: the fields decide.
@@ -95,7 +143,7 @@ pub struct ClusterPlace {
 }
 
 /// What `/settings` asks for.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 pub struct Token {
     /// For `Authorization: Bearer`: a JWT, HS256, with `username`, `iat` and `exp` = `iat` + 3600 s.
     pub(super) token: String,
@@ -143,7 +191,7 @@ pub struct AllowedList(#[schema(inline)] Vec<Allowed>);
 pub struct AllowedChanges(#[schema(inline)] Vec<AllowedChange>);
 
 /// A client's place.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct ClientPlace {
     /// The edge that holds it.
     pub(super) subscriber: String,

@@ -20,7 +20,7 @@ use crate::{
         accounts::{Accounts, LoggedIn, Shown},
         placement::{Device, Wanted, Who},
     },
-    http::{access::Caller, app::App, problem::Problem},
+    http::{access::Caller, app::App, control::forward::Asked, problem::Problem},
 };
 
 /// What system A's login form sends.
@@ -60,9 +60,10 @@ pub async fn login(
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
+    let asked = Asked::of(request.extensions(), &app);
     let body = body::read(&app, request).await?;
     if body.get("username").is_none() && body.get("name").is_some() {
-        return to_cluster(&app, peer, &headers, body).await;
+        return to_cluster(&app, (peer, &asked), &headers, body).await;
     }
     let shape = if body.get("username").is_some() { CREDENTIALS } else { EITHER };
     let fields = shape.fields(body)?;
@@ -84,7 +85,7 @@ struct User {
 /// Logs in, and takes a place on a cluster for the device.
 async fn to_cluster(
     app: &App,
-    peer: SocketAddr,
+    (peer, asked): (SocketAddr, &Asked),
     headers: &HeaderMap,
     body: Value,
 ) -> Result<Response, Problem> {
@@ -101,7 +102,8 @@ async fn to_cluster(
     let who = Who::Account { id: user.id, name: user.name, device };
     let placed = control.place(Wanted { who, line, end_device, lost_edge: None }, user.shown.as_ref()).await;
     let placed = placed.map_err(|problem| to_come_again(problem, &user.token, &device_id))?;
-    let url = placed.url(headers.get(header::HOST).and_then(|host| host.to_str().ok()));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let url = asked.address_of(&placed, host);
     let answer = ClusterLogin {
         token: user.token,
         tier: user.tier,

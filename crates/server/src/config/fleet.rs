@@ -29,6 +29,9 @@ pub struct InternalConfig {
     /// The authority of the fleet's certificates, as PEM. It must sign for nobody else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_ca_file: Option<PathBuf>,
+    /// Whether the certificate of a node must name each edge that it reports as, as a DNS name among its alternative names
+    /// (`subjectAltName`): else every node may speak for every edge. Set on nodes with control.
+    pub tls_names: bool,
 }
 
 /// Files of a node's certificate.
@@ -72,6 +75,11 @@ impl InternalConfig {
             given == 0 || given == files.len(),
             "internal.tls_cert_file",
             "all three of internal.tls_cert_file, internal.tls_key_file and internal.tls_ca_file, or none",
+        );
+        findings.expect(
+            !self.tls_names || given == files.len() && self.listen.is_some(),
+            "internal.tls_names",
+            "internal.listen and certificates beside it: nothing else tells nodes apart",
         );
         let is_long = |key: &Secret| key.reveal().chars().count() >= KEY_CHARS_MIN;
         let is_sendable = |key: &Secret| key.reveal().bytes().all(|b| b.is_ascii_graphic());

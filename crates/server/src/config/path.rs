@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Findings,
+    Findings, Network,
     edges::{BASE_EXPECTED, is_base},
 };
 
@@ -276,6 +276,34 @@ pub struct HttpConfig {
     /// Origins whose pages may call this server, such as `https://example.org`. Empty: every origin for the source
     /// systems' endpoints and for reading what needs no account, none for all else.
     pub cors_origins: Vec<String>,
+    /// Networks of the proxies in front of this node, such as `10.0.0.0/8`: of their requests, `proxy_header` says who calls.
+    /// Of all others it is passed over. Empty: nobody is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// The header in which those proxies say so, every one of them; the other one is not looked at.
+    pub proxy_header: ProxyHeader,
+}
+
+/// Where proxies say whose request it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", try_from = "String")]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, with `X-Forwarded-Proto` beside it.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl TryFrom<String> for ProxyHeader {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "x-forwarded-for" => Ok(Self::XForwardedFor),
+            "forwarded" => Ok(Self::Forwarded),
+            _ => Err(format!("expected x-forwarded-for or forwarded, got {text:?}")),
+        }
+    }
 }
 
 impl Default for HttpConfig {
@@ -286,6 +314,8 @@ impl Default for HttpConfig {
             body_timeout_ms: 15_000,
             stop_timeout_ms: 10_000,
             cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::default(),
         }
     }
 }
@@ -295,6 +325,7 @@ impl HttpConfig {
         findings.expect(self.connections_max >= 1, "http.connections_max", "at least 1");
         findings.expect(self.header_timeout_ms >= 100, "http.header_timeout_ms", "at least 100");
         findings.expect(self.body_timeout_ms >= 100, "http.body_timeout_ms", "at least 100");
+        findings.expect(self.trusted_proxies.len() <= 64, "http.trusted_proxies", "at most 64 networks");
         findings.expect(
             self.cors_origins.iter().all(|origin| is_origin(origin)),
             "http.cors_origins",

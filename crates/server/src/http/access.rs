@@ -10,6 +10,11 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
+use tokio_rustls::rustls::{
+    client::verify_server_name,
+    pki_types::{CertificateDer, ServerName},
+    server::ParsedCertificate,
+};
 
 use super::{
     app::App,
@@ -170,9 +175,18 @@ async fn check(
     Ok(Some(Who::Caller(caller)))
 }
 
-/// Marks requests of connections that have shown a certificate of the fleet.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct HasCertificate;
+/// The certificate of the fleet that a connection has shown.
+#[derive(Debug, Clone)]
+pub struct HasCertificate(pub(super) Arc<CertificateDer<'static>>);
+
+impl HasCertificate {
+    /// Whether it is of a node of that name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        let (certificate, name) = (ParsedCertificate::try_from(&*self.0), ServerName::try_from(name));
+        let (Ok(certificate), Ok(name)) = (certificate, name) else { return false };
+        verify_server_name(&certificate, &name).is_ok()
+    }
+}
 
 /// Whether another node calls: it has shown a certificate, the key, or both where both are set. Why it is refused stands in
 /// the log, and not in the answer.

@@ -25,7 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, rustls::pki_types::CertificateDer};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
@@ -40,8 +40,11 @@ use crate::{
     telemetry::{Labelled, Metrics},
 };
 
+mod proxies;
 mod socket;
 
+pub(in crate::http) use proxies::OverTls;
+use proxies::Proxies;
 use socket::{Place, Socket};
 
 /// Bytes of a request's head, and of what is read ahead of a body.
@@ -61,6 +64,7 @@ pub struct Server {
     router: Router,
     tls: Option<TlsAcceptor>,
     connections: Arc<Semaphore>,
+    proxies: Proxies,
     config: HttpConfig,
     stall_patience: Duration,
     vanished_after: Duration,
@@ -81,8 +85,12 @@ const UNSENT_BYTES_MAX: u32 = 32 * 1024;
 struct From {
     peer: SocketAddr,
     gate: AtGate,
-    /// It has shown a certificate of the fleet.
-    is_node: bool,
+    /// The certificate of the fleet that it has shown.
+    certificate: Option<Arc<CertificateDer<'static>>>,
+    /// It is a proxy's, which says of each request whose it is.
+    is_proxy: bool,
+    /// What the request at hand came by.
+    is_over_tls: bool,
 }
 
 type Answer = Response<Either<Full<Bytes>, Body>>;
@@ -104,6 +112,7 @@ impl Server {
             vanished_after: stall_patience.max(2 * Duration::from_millis(app.config.placement.ttl_ms.into())),
             responses: Responses::new(&app.metrics),
             connections: Arc::new(Semaphore::new(config.connections_max)),
+            proxies: Proxies::new(&config),
             tracker: TaskTracker::new(),
             stop_accepting: CancellationToken::new(),
             finish: CancellationToken::new(),
@@ -134,7 +143,10 @@ impl Server {
                         }
                         let place = Place::new(server.app.clone(), server.tracker.clone(), permit);
                         let socket = Socket::new(stream, server.stall_patience, place);
-                        let from = From { peer, gate: gate.clone(), is_node: server.tls.is_some() };
+                        // Between nodes there is no proxy: they have headers of their own.
+                        let is_proxy = server.tls.is_none() && server.proxies.trust(peer.ip());
+                        let gate = gate.clone();
+                        let from = From { peer, gate, certificate: None, is_proxy, is_over_tls: false };
                         server.tracker.spawn(server.clone().welcome(socket, from));
                     }
                     (Err(error), _) => {
@@ -148,11 +160,15 @@ impl Server {
     }
 
     /// Agrees on TLS first, where that is spoken.
-    async fn welcome(self: Arc<Self>, socket: Socket, from: From) {
+    async fn welcome(self: Arc<Self>, socket: Socket, mut from: From) {
         let Some(tls) = self.tls.clone() else { return self.connection(socket, from).await };
         let patience = Duration::from_millis(self.config.header_timeout_ms);
         let why = match tokio::time::timeout(patience, tls.accept(socket)).await {
-            Ok(Ok(stream)) => return Box::pin(self.connection(stream, from)).await,
+            Ok(Ok(stream)) => {
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                from.certificate = shown.map(|certificate| Arc::new(certificate.clone().into_owned()));
+                return Box::pin(self.connection(stream, from)).await;
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it did not finish the handshake in time".to_owned(),
         };
@@ -201,13 +217,20 @@ impl Server {
     fn answer(&self, request: Request<Incoming>, from: &From) -> impl Future<Output = Answer> + use<> {
         // The router opens its answers itself.
         let mut open_to = None;
+        let told = from.is_proxy.then(|| self.proxies.told(from.peer.ip(), request.headers()));
+        let caller = told.map_or(from.peer.ip(), |told| told.caller);
         let answering = match &self.endpoint {
             Some(endpoint) if Endpoint::takes(&request) => {
                 open_to = cors::allowed_for_reactions(request.headers(), &self.config.cors_origins);
-                endpoint.post(request, from.peer.ip()).map(|answer| answer.map(Either::Left)).left_future()
+                endpoint.post(request, caller).map(|answer| answer.map(Either::Left)).left_future()
             }
             _ => {
-                let routing = Box::pin(route(self.router.clone(), request, from.clone()));
+                let mut from = from.clone();
+                if let Some(told) = told {
+                    from.peer = SocketAddr::new(told.caller, 0);
+                    from.is_over_tls = told.is_over_tls;
+                }
+                let routing = Box::pin(route(self.router.clone(), request, from));
                 routing.map(|answer| answer.map(Either::Right)).right_future()
             }
         };
@@ -258,8 +281,11 @@ async fn route(router: Router, request: Request<Incoming>, from: From) -> Respon
     let mut request = request.map(|body| Body::new(body.map_err(axum::Error::new)));
     request.extensions_mut().insert(ConnectInfo(from.peer));
     request.extensions_mut().insert(from.gate);
-    if from.is_node {
-        request.extensions_mut().insert(HasCertificate);
+    if let Some(certificate) = from.certificate {
+        request.extensions_mut().insert(HasCertificate(certificate));
+    }
+    if from.is_over_tls {
+        request.extensions_mut().insert(OverTls);
     }
     match router.oneshot(request).await {
         Ok(response) => response,

@@ -308,13 +308,18 @@ impl Shared {
     }
 
     /// System D's subscribers: one an edge.
-    pub(super) fn start_subscribers(&self, edge: &Arc<Edge>) -> anyhow::Result<Arc<Subscribers>> {
+    pub(super) fn start_subscribers(
+        &self,
+        edge: &Arc<Edge>,
+        own_ports: &[u16],
+    ) -> anyhow::Result<Arc<Subscribers>> {
         let (log, channel) = (self.log.clone(), self.config.compat.channel.clone());
         let windows = Windows::start(log, &self.output, channel, self.emotes.clone(), &self.tasks)?;
         let show = doors::Show { channels: self.channels.clone(), name: self.config.compat.channel.clone() };
         let rooms = edge.gates.iter().map(|gate| doors::room(gate, show.clone())).collect();
         let metrics = self.metrics.clone();
-        Ok(Subscribers::start(&self.config.compat, rooms, windows, metrics, &self.tasks))
+        let config = (&self.config.compat, own_ports.to_vec());
+        Ok(Subscribers::start(config, rooms, windows, metrics, &self.tasks))
     }
 
     /// What answers the hot route.

@@ -2,6 +2,7 @@
 
 mod contract;
 mod page;
+mod proxies;
 mod queries;
 mod reactions;
 

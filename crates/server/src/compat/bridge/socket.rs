@@ -21,7 +21,6 @@ use tokio::{
 };
 
 use crate::{
-    channels::Channel,
     compat::cluster_socket,
     edge::gate::Entry,
     http::{
@@ -82,24 +81,32 @@ pub async fn join(
         let viewers = app.metrics.viewers.get_or_create_owned(&Labelled { kind: "bridge" });
         viewers.inc();
         let mut wire = Wire::new(app.clone(), socket, entry.has_lease());
-        let end = serve(&app, &mut wire, messages, (&entry, channel.as_deref())).await;
+        let end = serve(&app, &mut wire, messages, &entry).await;
         wire.end(end).await;
         viewers.dec();
         drop(entry);
     }))
 }
 
-async fn serve(
-    app: &App,
-    wire: &mut Wire,
-    mut messages: Receiver<Utf8Bytes>,
-    (entry, channel): (&Entry, Option<&Channel>),
-) -> End {
+async fn serve(app: &App, wire: &mut Wire, mut messages: Receiver<Utf8Bytes>, entry: &Entry) -> End {
+    let may_stay = || {
+        let channel = app.channels.get(&app.config.compat.channel);
+        channel.is_none_or(|channel| entry.may_stay_in(&channel))
+    };
+    let mut settings = app.channels.follow();
+    // They may have changed since the ticket was looked at.
+    settings.mark_changed();
     loop {
         let ping_at = wire.next_ping();
         let turn = tokio::select! {
-            message = messages.recv() => match channel.is_none_or(|channel| entry.may_stay_in(channel)) {
+            changed = settings.changed() => match changed {
+                Ok(()) if may_stay() => Ok(()),
+                Ok(()) => Err(End::Close(CloseCode::GuestsRefused, None)),
+                Err(_) => Err(End::Close(CloseCode::ShuttingDown, None)),
+            },
+            message = messages.recv() => match may_stay() {
                 true => forward(app, wire, message, &mut messages).await,
+                // Both may have come at once.
                 false => Err(End::Close(CloseCode::GuestsRefused, None)),
             },
             heard = wire.recv() => wire.heard(heard).await.map(drop),

@@ -1,10 +1,10 @@
 //! Calls to addresses that clients give. A client must not be able to make this server call anything: only addresses of
-//! `compat.notify_networks` are called, the name is resolved once and that address is connected to, there is one kind of
-//! request, with a time-out, no redirect is followed, and nothing of an answer is shown to anybody.
+//! `compat.notify_networks` are called and never this server itself, the name is resolved once and that address is connected
+//! to, there is one kind of request, with a time-out, no redirect is followed, and nothing of an answer is shown to anybody.
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -47,6 +47,8 @@ const URL_BYTES_MAX: usize = 2_048;
 /// Who may be called, and how.
 pub(super) struct Calls {
     networks: Vec<Network>,
+    /// Ports that this process listens on: it does not call itself.
+    own_ports: Vec<u16>,
     patience: Duration,
     at_once: Semaphore,
     /// Of addresses that are being called, or waited for.
@@ -92,9 +94,10 @@ pub(super) fn parse(url: &str) -> Option<Uri> {
 }
 
 impl Calls {
-    pub(super) fn new(config: &CompatConfig) -> Self {
+    pub(super) fn new(config: &CompatConfig, own_ports: Vec<u16>) -> Self {
         Self {
             networks: config.notify_networks.clone(),
+            own_ports,
             patience: Duration::from_millis(config.notify_timeout_ms),
             at_once: Semaphore::new(CALLS_MAX),
             shares: Mutex::default(),
@@ -127,6 +130,9 @@ impl Calls {
         let address = canonical.into_iter().find(|address| {
             !address.is_unspecified() && self.networks.iter().any(|network| network.contains(*address))
         })?;
+        if self.own_ports.contains(&port) && is_of_this_machine(address) {
+            return None;
+        }
         Some(Address {
             socket: SocketAddr::new(address, port),
             authority: authority.as_str().to_owned(),
@@ -209,6 +215,11 @@ impl Calls {
     }
 }
 
+/// Whether an address is one of this machine's: only those can be bound to.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
+}
+
 async fn call(sender: &mut SendRequest<Full<Bytes>>, to: &Address, message: &Bytes) -> anyhow::Result<()> {
     let request = Request::post(&to.path)
         .header(header::HOST, &to.authority)
@@ -229,7 +240,7 @@ mod tests {
 
     fn calls(networks: &[&str]) -> Calls {
         let notify_networks = networks.iter().map(|text| text.parse().unwrap()).collect();
-        Calls::new(&CompatConfig { notify_networks, ..CompatConfig::default() })
+        Calls::new(&CompatConfig { notify_networks, ..CompatConfig::default() }, vec![8080])
     }
 
     #[tokio::test]
@@ -305,6 +316,11 @@ mod tests {
         for url in tricks {
             assert_eq!(calls(&[]).resolve(&parse(url).unwrap()).await, None, "{url}");
         }
+        // Nor does this server call itself, by whatever name; others on that port it does.
+        for url in ["http://127.0.0.1:8080/", "http://127.9.9.9:8080/", "http://localhost:8080/v1/login"] {
+            assert_eq!(loopback.resolve(&parse(url).unwrap()).await, None, "{url}");
+        }
+        assert!(elsewhere.resolve(&parse("http://10.99.99.99:8080/").unwrap()).await.is_some());
         // "This host" is not what a list of everything means.
         assert_eq!(calls(&["0.0.0.0/0"]).resolve(&parse("http://0.0.0.0/").unwrap()).await, None);
     }

@@ -76,7 +76,7 @@ pub(super) enum Refused {
 impl Subscribers {
     /// Subscribers for these rooms.
     pub fn start(
-        config: &CompatConfig,
+        (config, own_ports): (&CompatConfig, Vec<u16>),
         rooms: Vec<Room>,
         windows: Windows,
         metrics: Arc<Metrics>,
@@ -85,7 +85,7 @@ impl Subscribers {
         let subscribers = Arc::new(Self {
             list: rooms.into_iter().map(|room| Arc::new(Subscriber::new(room))).collect(),
             windows,
-            calls: Calls::new(config),
+            calls: Calls::new(config, own_ports),
             idle: Duration::from_millis(config.notify_idle_ms),
             failures_max: config.notify_failures_max,
             registrations: AtomicU64::new(0),

@@ -1,4 +1,5 @@
-//! Networks by their prefix, such as `10.0.0.0/8`: which addresses a client may ask to be called at.
+//! Networks by their prefix, such as `10.0.0.0/8`: which addresses a client may ask to be called at, and which are those of
+//! trusted proxies.
 
 use std::{net::IpAddr, str::FromStr};
 

@@ -13,7 +13,7 @@ use axum::{
     Extension, Router,
     body::Body,
     extract::{ConnectInfo, Path, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, header},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -28,6 +28,7 @@ use crate::{
     http::{
         app::App,
         body,
+        listener::OverTls,
         problem::{ErrorType, Problem},
         routes::{AsItIs, Method, Route},
     },
@@ -61,6 +62,9 @@ const HOST: HeaderName = HeaderName::from_static("x-emostream-host");
 /// The edge that the node which passes a call on is as a whole.
 const EDGE: HeaderName = HeaderName::from_static("x-emostream-edge");
 
+/// It was asked over TLS, as far as its caller is concerned.
+const OVER_TLS: HeaderName = HeaderName::from_static("x-emostream-over-tls");
+
 /// Headers that go to control as they came, and back.
 const THERE: [HeaderName; 4] = [header::CONTENT_TYPE, header::ACCEPT, header::COOKIE, header::USER_AGENT];
 const BACK: [HeaderName; 5] = [
@@ -78,27 +82,44 @@ pub struct Forwardable(pub(in crate::http) Router);
 /// Errors that such a route answers besides its own, where it is passed on.
 pub(in crate::http) const ERRORS: [ErrorType; 2] = [ErrorType::Overloaded, ErrorType::ControlUnavailable];
 
-/// The edge that the node which a viewer has asked is as a whole; none where it has edges of its own, or is none. Whoever is
-/// sent there stays on the address that led here, whatever stands in between: TLS, a mapped port, another name.
+/// The node that a viewer has asked. Whoever is sent there stays on the address that led here, whatever stands in between:
+/// TLS, a mapped port, another name.
 #[derive(Debug, Clone)]
-pub struct AskedEdge(Option<String>);
+pub struct Asked {
+    /// The edge that it is as a whole; none where it has edges of its own, or is none.
+    edge: Option<String>,
+    /// Whether it was asked over TLS, as a trusted proxy says.
+    is_over_tls: bool,
+}
 
-impl AskedEdge {
-    /// That of this node.
-    fn here(app: &App) -> Self {
+impl Asked {
+    /// This node.
+    fn here(app: &App, extensions: &Extensions) -> Self {
         let name = app.edge.as_ref().map(|edge| edge.common.name());
-        Self(name.filter(|name| !name.is_empty()).map(str::to_owned))
+        let edge = name.filter(|name| !name.is_empty()).map(str::to_owned);
+        Self { edge, is_over_tls: extensions.get::<OverTls>().is_some() }
     }
 
-    /// That of the node which has passed a call on, or of this one, which was asked itself.
-    pub(in crate::http) fn of(passed_on: Option<Extension<Self>>, app: &App) -> Self {
-        passed_on.map_or_else(|| Self::here(app), |Extension(asked)| asked)
+    /// The node which has passed a call on, or this one, which was asked itself.
+    pub(crate) fn of(extensions: &Extensions, app: &App) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_else(|| Self::here(app, extensions))
     }
 
     /// Where a viewer goes who asked here, by the header `Host`; empty: stays.
     pub(in crate::http) fn url_of(&self, placed: &Placed, host: Option<&str>) -> String {
-        let is_here = placed.edge.url.is_empty() && self.0.as_ref() == Some(&placed.edge.name);
-        if is_here { String::new() } else { placed.url(host) }
+        if self.is_meant(placed) { String::new() } else { placed.url(host) }
+    }
+
+    /// The same for who needs an address in any case.
+    pub(crate) fn address_of(&self, placed: &Placed, host: Option<&str>) -> String {
+        match host.filter(|host| !host.is_empty() && self.is_meant(placed)) {
+            Some(host) => format!("{}://{host}", if self.is_over_tls { "https" } else { "http" }),
+            None => placed.url(host),
+        }
+    }
+
+    fn is_meant(&self, placed: &Placed) -> bool {
+        placed.edge.url.is_empty() && self.edge.as_ref() == Some(&placed.edge.name)
     }
 }
 
@@ -179,7 +200,7 @@ async fn pass_on(
     };
     let _permit = app.forwards.permit(peer.ip()).ok_or_else(busy)?;
     let path = format!("{INTERNAL}{}", parts.uri.path());
-    let head = head_of(&parts.headers, peer.ip(), &AskedEdge::here(app));
+    let head = head_of(&parts.headers, peer.ip(), &Asked::here(app, &parts.extensions));
     match client.forward(&path, head, body).await {
         Ok(answer) => Ok(answer_of(answer)),
         Err(error) => {
@@ -197,7 +218,7 @@ fn is_for_this_edge(path: &str, body: &[u8]) -> bool {
     path == "/register" && serde_json::from_slice(body).is_ok_and(|body| register::is_of_client(&body))
 }
 
-fn head_of(headers: &HeaderMap, caller: IpAddr, asked: &AskedEdge) -> HeaderMap {
+fn head_of(headers: &HeaderMap, caller: IpAddr, asked: &Asked) -> HeaderMap {
     let mut head = HeaderMap::new();
     let renamed = [(header::AUTHORIZATION, AUTHORIZATION), (header::HOST, HOST)];
     for (from, to) in THERE.into_iter().map(|name| (name.clone(), name)).chain(renamed) {
@@ -208,8 +229,11 @@ fn head_of(headers: &HeaderMap, caller: IpAddr, asked: &AskedEdge) -> HeaderMap 
     if let Ok(caller) = HeaderValue::from_str(&caller.to_string()) {
         head.insert(CALLER, caller);
     }
-    if let Some(edge) = asked.0.as_deref().and_then(|edge| HeaderValue::from_str(edge).ok()) {
+    if let Some(edge) = asked.edge.as_deref().and_then(|edge| HeaderValue::from_str(edge).ok()) {
         head.insert(EDGE, edge);
+    }
+    if asked.is_over_tls {
+        head.insert(OVER_TLS, HeaderValue::from_static("1"));
     }
     head
 }
@@ -242,9 +266,10 @@ pub async fn answer(
     let caller = parts.headers.remove(CALLER);
     let caller: Option<IpAddr> = caller.and_then(|caller| caller.to_str().ok()?.parse().ok());
     let caller = caller.ok_or_else(|| Problem::parameter("x-emostream-caller", "expected an address"))?;
-    let asked = parts.headers.remove(EDGE).and_then(|edge| Some(edge.to_str().ok()?.to_owned()));
+    let edge = parts.headers.remove(EDGE).and_then(|edge| Some(edge.to_str().ok()?.to_owned()));
+    let is_over_tls = parts.headers.remove(OVER_TLS).is_some();
     let mut call = Request::new(body);
-    call.extensions_mut().insert(AskedEdge(asked));
+    call.extensions_mut().insert(Asked { edge, is_over_tls });
     *call.method_mut() = HttpMethod::POST;
     *call.uri_mut() = format!("/{path}")
         .parse()

@@ -1,10 +1,10 @@
 //! What a node with control tells other nodes of the fleet.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Json,
-    extract::State,
+    Extension, Json,
+    extract::{ConnectInfo, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
+        access::{HasCertificate, note_refused_node},
         app::App,
         body::JsonBody,
         problem::{ErrorType, Problem},
@@ -54,8 +55,18 @@ pub async fn keys(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 /// `POST /internal/v1/edges/report`: an edge's report, and what the edge is to do.
 pub async fn report(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    certificate: Option<Extension<HasCertificate>>,
     JsonBody(report): JsonBody<EdgeReport, REPORT_BYTES_MAX>,
 ) -> Result<Json<EdgeOrders>, Problem> {
+    let is_named = || certificate.is_some_and(|Extension(shown)| shown.names(&report.edge));
+    if app.config.internal.tls_names && !is_named() {
+        let why = format!("its certificate does not name the edge {:?} that it reports as", report.edge);
+        note_refused_node(&app, peer, &why);
+        let detail =
+            "expected a certificate that names the edge (internal.tls_names): a DNS name in subjectAltName";
+        return Err(Problem::new(ErrorType::Forbidden, detail));
+    }
     let orders = app.control()?.placement.take_report(report).await;
     orders.map(Json).map_err(|error| match error {
         LinkError::Refused(_) => Problem::new(ErrorType::Conflict, error.to_string()),

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{ConnectInfo, Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use emostream_protocol::{settings::Guests, time};
@@ -19,7 +19,7 @@ use crate::{
         access::Caller,
         app::App,
         body::JsonBody,
-        control::forward::AskedEdge,
+        control::forward::Asked,
         problem::{ErrorType, Problem},
     },
     ingest::endpoint::{guest_cookie, guest_set_cookie},
@@ -85,7 +85,7 @@ pub async fn place(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     shown: Option<Shown>,
-    asked: Option<Extension<AskedEdge>>,
+    extensions: Extensions,
     JsonBody(request): JsonBody<PlacementRequest, BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let guests = app.channel(&request.channel)?.published().settings.guests;
@@ -112,7 +112,7 @@ pub async fn place(
     let wanted = Wanted { who, line, end_device, lost_edge };
     let placed = control.place(wanted, shown.as_ref()).await?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let url = AskedEdge::of(asked, &app).url_of(&placed, host);
+    let url = Asked::of(&extensions, &app).url_of(&placed, host);
     let mut response = Json(answer(placed, url)).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);

@@ -8,8 +8,8 @@ use crate::{
     compat::{
         bridge,
         documents::{
-            AllowedChanges, AllowedList, ClientPlace, Deregistered, Interval, Leave, Login, Notification,
-            QueuedTap, RegisterRequest, TapAnswer, Threshold, TimedTap, Token,
+            AllowedChanges, AllowedList, Deregistered, Interval, Leave, Login, LoginAnswer, Notification,
+            QueuedTap, RegisterAnswer, RegisterRequest, TapAnswer, Threshold, TimedTap,
         },
         login, register, settings, subscribers, taps,
     },
@@ -117,7 +117,7 @@ pub(super) const ROUTES: &[Route] = &[
             parameters: &[],
             request: Some(("application/json", Login::schema)),
             status: 200,
-            answer: ("application/json", Some(Token::schema)),
+            answer: ("application/json", Some(LoginAnswer::schema)),
         },
         handler: || post(login::login),
     },
@@ -134,7 +134,7 @@ pub(super) const ROUTES: &[Route] = &[
             parameters: &[],
             request: Some(("application/json", RegisterRequest::schema)),
             status: 200,
-            answer: ("application/json", Some(ClientPlace::schema)),
+            answer: ("application/json", Some(RegisterAnswer::schema)),
         },
         handler: || post(register::register),
     },

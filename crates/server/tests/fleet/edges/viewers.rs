@@ -17,13 +17,11 @@ use tokio::{
 use crate::{
     brokers::{self, free_port},
     fleet::Fleet,
-    harness::{PATIENCE, client::react, new_id, signed::Signed, wait_for},
+    harness::{PATIENCE, client::react, database::Database, new_id, signed::Signed, wait_for},
 };
 
-mod database;
 mod viewer;
 
-use database::Database;
 use viewer::{House, Shared, Sight};
 
 /// The channel that the viewers watch; 20 taps of an emote in a window make a moment there.

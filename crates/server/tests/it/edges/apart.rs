@@ -1,20 +1,24 @@
-//! An edge of a node without control, and what the two do not agree on: the time, and whose a name is.
+//! An edge of a node without control: what the two do not agree on (the time, whose a name is), and what they do without each
+//! other or the database.
 
 use std::path::Path;
 
 use emostream::control::tickets::TicketSigner;
 use emostream_protocol::placement::TicketClaims;
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{
-    Placed, closed,
+    Placed, closed, end_of,
     implicit::{KEY, start},
-    place,
+    place, place_device,
 };
 use crate::harness::{
-    client::{Viewer, get},
+    client::{Client, Viewer, get, react},
+    database::Database,
     now_ms,
     process::{Process, Server, with_clock_off},
+    signed::Signed,
     wait_for,
 };
 
@@ -107,4 +111,85 @@ async fn an_edge_whose_name_another_process_has_taken_says_so() {
     assert_eq!(second.stop().code, Some(0));
     says(&first, "no other process has this edge's place any more").await;
     says(&first, "the edge takes viewers again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_tiers_devices_too_many_after_a_partition_the_oldest_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    // Tier 3: one device.
+    let control = start(
+        &dir.path().join("control"),
+        &[],
+        &[r#"roles=["ingest", "aggregate", "control"]"#, "placement.ttl_ms=4000"],
+    );
+    let one = edge(&dir.path().join("one"), "north-1", &control, 0).await;
+    let new = json!({"username": "ada", "password": "a long password"});
+    let mut client = Client::connect(control.address).await.unwrap();
+    let made = client.post("/v1/register", "application/json", new.to_string()).await.unwrap();
+    assert_eq!(made.status, 201, "{made:?}");
+    let mut ada = Signed::login(control.address, "ada", "a long password").await;
+    let mut phone = connected(&mut ada, "phone").await.join("main").await;
+    phone.next_of("hello").await;
+    let two = edge(&dir.path().join("two"), "south-1", &control, 0).await;
+    let known = async || {
+        let devices = ada.get("/v1/me/devices").await.json();
+        (devices["items"][0]["connected"] == true).then_some(())
+    };
+    wait_for("control to know of the phone", known).await;
+    // The edge is cut off, and its viewer is not: after a while another device gets the place.
+    one.process.signal(Signal::STOP);
+    let laptop = connected(&mut ada, "laptop").await;
+    assert_eq!(laptop.address, two.address);
+    let mut laptop = laptop.join("main").await;
+    laptop.next_of("hello").await;
+    // Both are connected. Back in contact, the edge hears that one is too many.
+    one.process.signal(Signal::CONT);
+    assert_eq!(end_of(&mut phone).await, closed(4006, "surplus"));
+    let left = async || {
+        let devices = ada.get("/v1/me/devices").await.json()["items"].as_array().unwrap().clone();
+        let is_laptop = devices.len() == 1 && devices[0]["device_id"] == "laptop";
+        (is_laptop && devices[0]["connected"] == true).then_some(())
+    };
+    wait_for("the laptop alone", left).await;
+}
+
+/// A place for a device of somebody, once there is one.
+async fn connected(signed: &mut Signed, device: &str) -> Placed {
+    wait_for("a place", async || {
+        let answer = place_device(signed, device).await;
+        (answer.status == 200).then(|| Placed::of(&answer))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_control_is_not_ready_and_edges_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut database = tokio::task::spawn_blocking(Database::start).await.unwrap();
+    let store = format!("store.url={}", database.url);
+    let control = start(&dir.path().join("control"), &[], &[r#"roles=["control"]"#, &store]);
+    let edge = edge(&dir.path().join("edge"), "north-1", &control, 0).await;
+    let mut viewer = placed(&control).await.join("main").await;
+    viewer.next_of("hello").await;
+    let ready = async |server: &Server, status: u16| {
+        wait_for("readiness", async || {
+            let answer = get(server.address, "/readyz").await.unwrap();
+            (answer.status == status).then(|| answer.json())
+        })
+        .await
+    };
+    assert_eq!(ready(&control, 200).await["store"], "ok");
+    let unused = placed(&control).await;
+    tokio::task::block_in_place(|| database.pause());
+    unused.join("main").await.next_of("hello").await;
+    let said = ready(&control, 503).await;
+    let waiting_for = json!(["control: the store does not answer"]);
+    assert_eq!((&said["waiting_for"], &said["store"]), (&waiting_for, &json!("silent")), "{said}");
+    // The edge takes reactions, counts them and shows them.
+    assert_eq!(get(edge.address, "/readyz").await.unwrap().status, 200);
+    assert_eq!(react(edge.address, "main", &json!({"emote": "🔥"})).await.unwrap().status, 200);
+    viewer.next_of("window").await;
+    tokio::task::block_in_place(|| database.again());
+    assert_eq!(ready(&control, 200).await["store"], "ok");
+    placed(&control).await.join("main").await.next_of("hello").await;
 }

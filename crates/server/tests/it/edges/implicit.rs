@@ -104,3 +104,50 @@ async fn who_asks_another_node_is_told_where_the_edge_is() {
     }
     assert!(!node.process.stderr().contains("edge.url is not set"));
 }
+
+/// Logs in as system B's user; where the cluster is.
+async fn cluster_of(address: SocketAddr, name: &str, headers: &[(&str, &str)]) -> Value {
+    let logged_in = async || {
+        let mut client = Client::connect(address).await.unwrap();
+        let mut request = client.request("POST", "/login").header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.headers_mut().unwrap().insert("host", HOST.parse().unwrap());
+        let body = json!({"name": name, "password": "a long password", "device_id": "tab"}).to_string();
+        let answer = client.send(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+        // An edge may not have been heard of yet.
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        (answer.status == 200).then(|| answer.json()["cluster"]["url"].clone())
+    };
+    wait_for("a cluster", logged_in).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn system_bs_users_are_told_the_address_by_which_they_know_the_edge() {
+    let dir = tempfile::tempdir().unwrap();
+    let proxies = r#"http.trusted_proxies=["127.0.0.1"]"#;
+    let control_at = free();
+    let listen = ["--listen", &control_at.to_string()];
+    let home = start(&dir.path().join("home"), &listen, &[r#"roles=["control"]"#]);
+    let new = json!({"username": "bea", "password": "a long password", "tier": null});
+    let mut client = Client::connect(home.address).await.unwrap();
+    let made = client.post("/v1/register", "application/json", new.to_string()).await.unwrap();
+    assert_eq!(made.status, 201, "{made:?}");
+    let over_tls = [("x-forwarded-proto", "https")];
+    let node = outpost(&dir.path().join("outpost"), control_at, &[]);
+    let port = node.address.port();
+    assert_eq!(cluster_of(node.address, "bea", &[]).await, format!("http://{HOST}"));
+    assert_eq!(cluster_of(node.address, "bea", &over_tls).await, format!("http://{HOST}"), "it is no proxy");
+    // From another node the port is what it is.
+    assert_eq!(cluster_of(home.address, "bea", &over_tls).await, format!("http://{HOST}:{port}"));
+    assert_eq!(node.stop().code, Some(0));
+    let node = outpost(&dir.path().join("outpost"), control_at, &[proxies]);
+    assert_eq!(cluster_of(node.address, "bea", &over_tls).await, format!("https://{HOST}"));
+    assert_eq!(cluster_of(node.address, "bea", &[]).await, format!("http://{HOST}"));
+    assert_eq!(node.stop().code, Some(0));
+    let own = [proxies, r#"edge.url="https://edge.example""#];
+    let node = outpost(&dir.path().join("outpost"), control_at, &own);
+    let told = async || (cluster_of(node.address, "bea", &[]).await == "https://edge.example").then_some(());
+    wait_for("the address that the edge has for all", told).await;
+}

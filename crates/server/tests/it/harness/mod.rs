@@ -1,9 +1,11 @@
 //! What the tests share: [`client`] speaks HTTP and WebSocket to the binary that [`process`] runs, [`signed`] is logged in, [`records`] looks into
-//! its log, [`windows`] adds up what it counted. `brokers` are those that a fleet's log is on.
+//! its log, [`windows`] adds up what it counted. `brokers` are those that a fleet's log is on,
+//! and `database` is a PostgreSQL that can be stopped.
 
 #[cfg(feature = "kafka")]
 pub(crate) mod brokers;
 pub(crate) mod client;
+pub(crate) mod database;
 pub(crate) mod process;
 pub(crate) mod records;
 pub(crate) mod signed;

@@ -15,13 +15,19 @@ pub(crate) fn make_authority(dir: &Path, name: &str) {
 
 /// Makes `NAME.crt` and `NAME.key` for this machine, signed by an authority.
 pub(crate) fn make_certificate(dir: &Path, name: &str, authority: &str) {
+    make_certificate_naming(dir, name, authority, &[]);
+}
+
+/// The same, with further names in it.
+pub(crate) fn make_certificate_naming(dir: &Path, name: &str, authority: &str, more: &[&str]) {
     let (key, request, certificate) =
         (path(dir, name, "key"), path(dir, name, "csr"), path(dir, name, "crt"));
     let subject = format!("/CN={name}");
     let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     openssl(&[&["req"][..], &curve, &["-subj", &subject, "-keyout", &key, "-out", &request]].concat());
     let names = path(dir, name, "names");
-    fs::write(&names, "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+    let more: String = more.iter().map(|name| format!(",DNS:{name}")).collect();
+    fs::write(&names, format!("subjectAltName=DNS:localhost,IP:127.0.0.1{more}\n")).unwrap();
     let (ca, ca_key) = (path(dir, authority, "pem"), path(dir, authority, "key"));
     let signed = ["-CAcreateserial", "-days", "2", "-extfile", &names, "-out", &certificate];
     openssl(&[&["x509", "-req", "-in", &request, "-CA", &ca, "-CAkey", &ca_key][..], &signed].concat());

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     KEY,
-    certificates::{make_authority, make_certificate, settings},
+    certificates::{make_authority, make_certificate, make_certificate_naming, settings},
 };
 use crate::harness::{
     client::{Answer, Client, get},
@@ -219,6 +219,43 @@ async fn with_certificates_and_a_key_both_are_needed() {
     assert_eq!(log_in(node.address, "/v1/login", PASSWORD).await.status, 503);
     let said = home.process.stderr();
     assert!(said.contains("it shows no key") && said.contains("it shows another key"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_reports_only_as_an_edge_that_its_certificate_names() {
+    let dir = tempfile::tempdir().unwrap();
+    make_authority(dir.path(), "fleet");
+    make_certificate(dir.path(), "home", "fleet");
+    make_certificate_naming(dir.path(), "outpost", "fleet", &["north-1"]);
+    let internal = free();
+    let names = vec!["internal.tls_names=true".to_owned()];
+    let home = home(dir.path(), internal, &[settings(dir.path(), "home", "fleet"), names].concat());
+    let url = format!("https://{internal}");
+    let node = |name: &str| {
+        let name = vec![format!("node_name={name}"), "placement.report_ms=200".to_owned()];
+        outpost(dir.path(), &url, &[settings(dir.path(), "outpost", "fleet"), name].concat())
+    };
+    let mut admin = Signed::admin(home.address).await;
+    let stranger = node("north-2");
+    let said = wait_for("the edge to be told why", async || {
+        let said = stranger.process.stderr();
+        said.contains("control does not answer reports").then_some(said)
+    });
+    assert!(said.await.contains("expected a certificate that names the edge"));
+    let said = home.process.stderr();
+    assert!(said.contains("its certificate does not name the edge") && said.contains("north-2"), "{said}");
+    let clusters = admin.get("/v1/clusters").await.json().to_string();
+    assert!(!clusters.contains("north-2"), "{clusters}");
+    stranger.kill9();
+    let _node = node("north-1");
+    wait_for("the edge that is named", async || {
+        admin.get("/v1/clusters").await.json().to_string().contains("north-1").then_some(())
+    })
+    .await;
+    home.kill9();
+    let alone = vec![format!("internal.key={KEY}"), "internal.tls_names=true".to_owned()];
+    let ended = Server::refused(&dir.path().join("alone"), &set(&alone));
+    assert!(ended.stderr.contains("internal.tls_names"), "{ended:?}");
 }
 
 #[test]

@@ -37,12 +37,17 @@ async fn guests_have_to_go_and_members_react_with_their_token() {
     assert_eq!(admin.get(SETTINGS).await.json()["guests"], "allowed");
     let mut guest = Viewer::join(server.address, "main", "").await.unwrap();
     guest.next_of("settings").await;
+    let listening = format!("ws://{}/ws", server.address);
+    let mut listening = tokio_tungstenite::connect_async(listening).await.unwrap().0;
     let refused = put(&mut admin, "*", &json!({"guests": "some"})).await;
     assert_eq!((refused.status, refused.json()["field"].as_str()), (400, Some("guests")), "{refused:?}");
     assert_eq!(put(&mut admin, "*", &json!({"guests": "refused"})).await.json()["guests"], "refused");
 
     let members_only = Seen::Closed(4506, "guests-refused".into());
     assert_eq!(end_of(guest).await, members_only, "one who was there");
+    // System A's clients as well, whether or not there is anything to tell them.
+    let end = futures_util::StreamExt::next(&mut listening).await.unwrap().unwrap();
+    assert!(end.to_string().contains("guests-refused"), "{end:?}");
     let viewer = Viewer::join(server.address, "main", "").await.unwrap();
     assert_eq!(end_of(viewer).await, members_only);
     for path in ["/v1/channels/main/events", "/v1/channels/main/events?ticket=nonsense"] {

@@ -22,17 +22,17 @@ while read -r order; do
 done
 "#;
 
-pub(super) struct Database {
+pub(crate) struct Database {
     script: Child,
     orders: Option<ChildStdin>,
     said: Lines<BufReader<ChildStdout>>,
     /// For `store.url`.
-    pub(super) url: String,
+    pub(crate) url: String,
 }
 
 impl Database {
     /// Starts an empty one. Blocks.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut bash = Command::new("bash");
         bash.args(["-c", SCRIPT]).current_dir(root).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -44,12 +44,12 @@ impl Database {
     }
 
     /// Ends it as a crash would: nobody is waited for. Blocks until it is gone.
-    pub(super) fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         self.order("pause");
     }
 
     /// Starts it again. Blocks until it answers.
-    pub(super) fn again(&mut self) {
+    pub(crate) fn again(&mut self) {
         self.order("again");
     }
 
