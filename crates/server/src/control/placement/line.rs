@@ -347,7 +347,7 @@ impl Line {
         let (joined_us, id) = shown.place();
         joined_us < self.started_us
             && shown.asked_us() >= self.lived_us - RESTART_US
-            && self.time_us < return_us(&shown)
+            && self.time_us < return_us(shown)
             && !self.served.contains(&id)
     }
 
