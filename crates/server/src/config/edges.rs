@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(findings(&[edge("north-1", 3005), of(30)]), [""; 0]);
         for capacity in [31, u32::MAX] {
             let found = findings(&[edge("north-1", 3005), of(capacity)]);
-            assert!(found.len() == 1 && found[0].starts_with("edges: capacities"), "{found:?}");
+            assert!(found.len() == 1 && found[0].starts_with("edges: expected capacities"), "{found:?}");
         }
     }
 
