@@ -204,7 +204,7 @@ fn members_divide_partitions_and_go_on_for_each_other() {
 fn a_member_that_dies_and_comes_back_as_itself_needs_no_rebalance() {
     let Some(mut theirs) = Theirs::new(2) else { return };
     // Longer than the patience below: it does not wait for its own session.
-    theirs.space.config.session_timeout = 10 * PATIENCE;
+    theirs.space.config.session_timeout = 2 * PATIENCE;
     let mut one = theirs.read("one", ForeignBegin::Earliest);
     gather(&mut *one, "both", |all| all.taken.len() == 2);
     // Dropped without a word, as by kill -9.
