@@ -78,7 +78,10 @@ pub(crate) fn bad_url() -> StoreError {
 }
 
 fn pool<DB: sqlx::Database>(connections: u32, options: &StoreOptions) -> PoolOptions<DB> {
-    PoolOptions::new().max_connections(connections).acquire_timeout(options.acquire_timeout)
+    let patience = options.acquire_timeout;
+    // Waiting has its limit, and what waits longer its error: a crowd that comes at once is not worth a line each.
+    let pool = PoolOptions::new().max_connections(connections).acquire_timeout(patience);
+    pool.acquire_slow_threshold(patience)
 }
 
 async fn open_sqlite(path: &str, options: &StoreOptions) -> Result<Database, StoreError> {

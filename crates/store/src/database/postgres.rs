@@ -58,8 +58,10 @@ impl Postgres {
         check_version(&version)?;
         first.close().await?;
         let pool = |connections| {
-            let pool = PgPoolOptions::new().max_connections(connections);
-            pool.acquire_timeout(limits.acquire_timeout).connect_lazy_with(settings.clone())
+            let pool =
+                PgPoolOptions::new().max_connections(connections).acquire_timeout(limits.acquire_timeout);
+            // As of SQLite: a crowd that waits is not worth a line each.
+            pool.acquire_slow_threshold(limits.acquire_timeout).connect_lazy_with(settings.clone())
         };
         let (writers, readers) = (pool(limits.writers), pool(limits.readers));
         let (looked, looking) = (Mutex::new((Instant::now(), Ok(()))), tokio::sync::Mutex::new(()));
