@@ -120,7 +120,7 @@ async fn health_is_told_and_metrics_are_open_metrics() {
         (answer.status == 200).then(|| answer.json())
     })
     .await;
-    assert_eq!(ready, json!({"ready": true, "waiting_for": [], "store": "ok"}));
+    assert_eq!(ready, json!({"ready": true, "waiting_for": [], "store": "ok", "control": "places"}));
     let health = client.get("/health").await.unwrap().json();
     assert_eq!(
         (&health["status"], &health["buffer_size"], &health["kafka_connected"]),
