@@ -23,6 +23,8 @@ import { WindowLedger, WINDOWS_KEPT } from './window-ledger.js';
 const MOMENTS_SHOWN = 20;
 /** How often the screen is brought up to now while no frame comes. */
 const IDLE_REFRESH_MS = 1_000;
+/** What few need is fetched when the show has begun, and while the server that has it is still there. */
+const ENTRANCE_AFTER_MS = 20_000;
 /** Least time between two loads of the page for want of a part of it. */
 const ANEW_MS_MIN = 60_000;
 
@@ -73,7 +75,6 @@ viewer.on('state', (state) => {
 // Another account has other devices: the connection is one's own.
 const stopReloading = onSession(() => location.reload());
 viewer.on('hello', (hello) => {
-  void loadEntrance();
   showPalette(hello.palette, hello.palette_version);
   ledger.join(viewer.serverTime.now());
   void fillFromHistory(hello);
@@ -96,6 +97,7 @@ viewer.on('settings', (settings) => {
 viewer.on('gap', (gap) => moments.addGap(gap));
 
 let entrance: Entrance | undefined;
+setTimeout(() => void loadEntrance(), ENTRANCE_AFTER_MS);
 
 /** What stands in front of the show when somebody is kept waiting there. */
 async function showEntrance(): Promise<void> {
@@ -105,7 +107,7 @@ async function showEntrance(): Promise<void> {
   entrance?.show(viewer.state);
 }
 
-/** Not with the page: few need it. But before they do: a newer server no longer has the file. */
+/** A newer server may have another file by another name: false where there is none. */
 async function loadEntrance(): Promise<boolean> {
   try {
     const { Entrance } = await import('./panels/entrance.js');
