@@ -277,17 +277,12 @@ impl Thread {
             }
             match self.transact(&appends) {
                 Ok(appended) => break Ok(appended),
-                Err(Setback::Lost(error)) => {
-                    if matches!(error, LogError::Fenced(_)) {
-                        self.health.fenced.fetch_add(1, Ordering::Relaxed);
-                    }
-                    self.lost = Some(error);
-                }
+                Err(Setback::Lost(error)) => self.lose(error),
                 Err(Setback::Abort(reason)) => {
                     let owner = &self.owner;
                     tracing::warn!(owner, reason, "a transaction was aborted and is tried again");
                     if let Err(Setback::Lost(error)) = self.abort() {
-                        self.lost = Some(error);
+                        self.lose(error);
                     }
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(ATTEMPT);
@@ -304,6 +299,14 @@ impl Thread {
                 append.done.send(Err(error.clone())).ok();
             }),
         }
+    }
+
+    /// Gives up for good.
+    fn lose(&mut self, error: LogError) {
+        if matches!(error, LogError::Fenced(_)) {
+            self.health.fenced.fetch_add(1, Ordering::Relaxed);
+        }
+        self.lost = Some(error);
     }
 
     fn transact(&self, appends: &[Append]) -> Result<Vec<Appended>, Setback> {

@@ -78,7 +78,7 @@ fn credentials_certificates_and_permissions_count() {
     let mut config = space.config.clone();
     config.bootstrap_servers = broker.secure_servers();
     config.groups = vec!["count".to_owned()];
-    config.start_timeout = Duration::from_secs(20);
+    config.start_timeout = Duration::from_secs(60);
     let with = |security: Security| KafkaConfig { security, ..config.clone() };
     let servers = config.bootstrap_servers.as_str();
 
