@@ -45,7 +45,8 @@ kafka_free_port() {
   done
 }
 
-kafka_random_id() { head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =; }
+# Never begins with a dash, which the tools would take for an option.
+kafka_random_id() { head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d = | sed 's/^-/A/'; }
 
 # kafka_write_properties FILE NODE PORT CONTROLLER_PORT CONTROLLERS DATA BROKERS
 kafka_write_properties() {

@@ -39,12 +39,13 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// 16 bytes as Kafka writes them: base64 without padding. Unlike enough those of another broker.
+/// 16 bytes as Kafka writes them: base64 without padding, and no dash first, which its tools take for an option. Unlike enough
+/// those of another broker.
 fn some_id() -> String {
     let number = SystemClock.now_ms() as u64 ^ (u64::from(std::process::id()) << 40);
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     (0..22)
-        .map(|i| if i == 21 { 'A' } else { char::from(digits[(number >> (2 * i) & 63) as usize]) })
+        .map(|i| if i == 0 || i == 21 { 'A' } else { char::from(digits[(number >> (2 * i) & 63) as usize]) })
         .collect()
 }
 
