@@ -1,7 +1,10 @@
 //! Other people's topics on real brokers: read from where a group was, through restarts, rebalances and topics that are made
 //! anew; written with a header of ours.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use emostream_log::{
@@ -204,14 +207,14 @@ fn members_divide_partitions_and_go_on_for_each_other() {
 fn a_member_that_dies_and_comes_back_as_itself_needs_no_rebalance() {
     let Some(mut theirs) = Theirs::new(2) else { return };
     // So long that a busy broker's rebalance is not taken for it.
-    let session = std::time::Duration::from_secs(60);
+    let session = Duration::from_secs(60);
     theirs.space.config.session_timeout = session;
     let mut one = theirs.read("one", ForeignBegin::Earliest);
     gather(&mut *one, "both", |all| all.taken.len() == 2);
     // Dropped without a word, as by kill -9.
     std::mem::forget(one);
     theirs.write(numbered(0, 0..3));
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let mut again = theirs.read("one", ForeignBegin::Earliest);
     let all = gather(&mut *again, "its records", records(3));
     assert_eq!(values(&all.records), ["0", "1", "2"]);
