@@ -3,7 +3,7 @@
 # what this leaves in target/bench/flink.json. Also prints it, as one line of JSON.
 # usage: deploy/flink/bench.sh [MILLIONS [RUNS [QUERY]]]      (10, 3, window-counts-by-arrival: the cheaper one, which is right here)
 # environment: EMOSTREAM_TEST_KAFKA, brokers to use (else one is started); FLINK_HEAP (6g), BENCH_PROGRAM (emostream-bench, built when not given)
-# Takes 2 GB of disk and half an hour of CPU; nothing else should run meanwhile.
+# Takes 2 GB of disk and some ten minutes of CPU; nothing else should run meanwhile.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
