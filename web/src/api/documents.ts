@@ -1,5 +1,6 @@
 // The documents of the HTTP interface that the app reads and writes, as the server sends them.
 
+import type { Device } from '@emostream/viewer';
 import type { Role } from './session.js';
 
 export interface PageOf<Item> {
@@ -23,21 +24,10 @@ export interface Me {
   expires_at: string;
 }
 
-/** A device of one's own account that is connected, or about to. */
-export interface OwnDevice {
-  device_id: string;
-  name: string;
-  since: string;
-  cluster: string;
-  edge: string;
-  /** Else it has a ticket that it has not used yet. */
-  connected: boolean;
-}
-
 export interface DeviceList {
   devices_max: number;
   /** Oldest first. */
-  items: OwnDevice[];
+  items: Device[];
 }
 
 export interface Site {

@@ -12,7 +12,7 @@ use axum::{
 use emostream_protocol::close::CloseCode;
 use tokio::{sync::broadcast::error::RecvError, time::sleep_until};
 
-use super::windows::Receiver;
+use super::{stay::Stay, windows::Receiver};
 use crate::{
     edge::gate::Entry,
     http::{
@@ -57,25 +57,16 @@ pub(super) async fn join(
 }
 
 async fn serve(app: &App, wire: &mut Wire, mut windows: Receiver, entry: &Entry) -> End {
-    let may_stay = || {
-        let channel = app.channels.get(&app.config.compat.channel);
-        channel.is_none_or(|channel| entry.may_stay_in(&channel))
-    };
-    let mut settings = app.channels.follow();
-    // They may have changed since the ticket was looked at.
-    settings.mark_changed();
+    let mut stay = Stay::new(app, entry);
     loop {
         let ping_at = wire.next_ping();
         let turn = tokio::select! {
-            changed = settings.changed() => match changed {
-                Ok(()) if may_stay() => Ok(()),
-                Ok(()) => Err(End::Close(CloseCode::GuestsRefused, None)),
-                Err(_) => Err(End::Close(CloseCode::ShuttingDown, None)),
-            },
+            changed = stay.changed() => changed,
             received = windows.recv() => match received {
-                // Both may have come at once.
-                Ok(_) if !may_stay() => Err(End::Close(CloseCode::GuestsRefused, None)),
-                Ok(lines) => wire.send(lines.emoji.iter().map(text).collect()).await,
+                Ok(lines) => match stay.check() {
+                    Ok(()) => wire.send(lines.emoji.iter().map(text).collect()).await,
+                    end => end,
+                },
                 Err(RecvError::Lagged(missed)) => {
                     // Newest wins.
                     app.metrics.notifications.get_or_create(&Labelled { kind: "skipped" }).inc_by(missed);

@@ -33,6 +33,7 @@ mod follower;
 pub mod login;
 pub mod register;
 pub mod settings;
+mod stay;
 pub mod subscribers;
 pub mod taps;
 pub mod windows;

@@ -1,9 +1,10 @@
 // The devices of one's own account that are connected, each of which can be ended from here.
 
+import type { Device } from '@emostream/viewer';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { endDevice, readDevices } from '../../api/accounts.js';
-import type { DeviceList, OwnDevice } from '../../api/documents.js';
+import type { DeviceList } from '../../api/documents.js';
 import { Problem } from '../../api/http.js';
 import { deviceId } from '../../device.js';
 import { notify } from '../../notices.js';
@@ -23,7 +24,7 @@ const KEY = ['me', 'devices'];
 export function DevicesSection() {
   const isChanging = useIsChanging();
   const heading = useRef<HTMLHeadingElement>(null);
-  const [asked, setAsked] = useState<OwnDevice>();
+  const [asked, setAsked] = useState<Device>();
   const devices = useQuery({
     queryKey: KEY,
     queryFn: ({ signal }) => readDevices(signal),
@@ -50,7 +51,7 @@ export function DevicesSection() {
 
 interface ListProps {
   list: DeviceList;
-  end: (device: OwnDevice) => void;
+  end: (device: Device) => void;
 }
 
 function List({ list: { items, devices_max: most }, end }: ListProps) {
@@ -72,7 +73,7 @@ function List({ list: { items, devices_max: most }, end }: ListProps) {
   );
 }
 
-function DeviceItem({ device, end }: { device: OwnDevice; end: () => void }) {
+function DeviceItem({ device, end }: { device: Device; end: () => void }) {
   const isHere = device.device_id === deviceId();
   const name = nameOf(device);
   const place = texts.place(device.cluster, device.edge);
@@ -96,12 +97,12 @@ function DeviceItem({ device, end }: { device: OwnDevice; end: () => void }) {
   );
 }
 
-function nameOf({ name }: OwnDevice): string {
+function nameOf({ name }: Device): string {
   return name || texts.unnamed;
 }
 
 interface EndQuestionProps {
-  device: OwnDevice;
+  device: Device;
   close: (ended: boolean) => void;
 }
 

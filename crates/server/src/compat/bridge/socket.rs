@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    compat::cluster_socket,
+    compat::{cluster_socket, stay::Stay},
     edge::gate::Entry,
     http::{
         app::App,
@@ -89,25 +89,14 @@ pub async fn join(
 }
 
 async fn serve(app: &App, wire: &mut Wire, mut messages: Receiver<Utf8Bytes>, entry: &Entry) -> End {
-    let may_stay = || {
-        let channel = app.channels.get(&app.config.compat.channel);
-        channel.is_none_or(|channel| entry.may_stay_in(&channel))
-    };
-    let mut settings = app.channels.follow();
-    // They may have changed since the ticket was looked at.
-    settings.mark_changed();
+    let mut stay = Stay::new(app, entry);
     loop {
         let ping_at = wire.next_ping();
         let turn = tokio::select! {
-            changed = settings.changed() => match changed {
-                Ok(()) if may_stay() => Ok(()),
-                Ok(()) => Err(End::Close(CloseCode::GuestsRefused, None)),
-                Err(_) => Err(End::Close(CloseCode::ShuttingDown, None)),
-            },
-            message = messages.recv() => match may_stay() {
-                true => forward(app, wire, message, &mut messages).await,
-                // Both may have come at once.
-                false => Err(End::Close(CloseCode::GuestsRefused, None)),
+            changed = stay.changed() => changed,
+            message = messages.recv() => match stay.check() {
+                Ok(()) => forward(app, wire, message, &mut messages).await,
+                end => end,
             },
             heard = wire.recv() => wire.heard(heard).await.map(drop),
             () = sleep_until(ping_at) => wire.check_alive().await,

@@ -398,9 +398,12 @@ impl Line {
         }
         self.purged_us = self.time_us;
         let (time_us, from_us) = (self.time_us, self.heard_from_us);
-        let has_left = |waiter: &Waiter| match waiter.heard_us <= from_us {
-            true => time_us - from_us >= waiter.silence_us.max(RETURN_US),
-            false => time_us - waiter.heard_us >= waiter.silence_us,
+        let has_left = |waiter: &Waiter| {
+            if waiter.heard_us <= from_us {
+                time_us - from_us >= waiter.silence_us.max(RETURN_US)
+            } else {
+                time_us - waiter.heard_us >= waiter.silence_us
+            }
         };
         if self.waiting.iter().any(has_left) {
             let (left, waiting): (VecDeque<_>, _) =

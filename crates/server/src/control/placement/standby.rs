@@ -73,7 +73,7 @@ pub(super) async fn look(core: &Core, claim: &mut Claim, lost: &mut Option<Insta
 fn set(core: &Core, is_on: bool) {
     core.standby.0.store(is_on, Ordering::Release);
     if is_on {
-        tracing::error!(
+        tracing::warn!(
             "another process with the role control uses this store and places viewers: this one stands by, refuses placements and \
              edges' reports, and takes over when the other one has ended"
         );
